@@ -1,0 +1,209 @@
+"""Named refusals: why the portal says no, with the facts a person needs to go on.
+
+Each subclass has a `code`; the sentence is in the catalogues under `refusal.<code>` and may use every
+fact by name. Money facts are integer kopecks under a name that ends in `_kopecks`, days `…_on` are dates,
+moments `…_at` aware UTC; the texts layer formats them for the reader.
+"""
+
+from typing import Any, ClassVar
+
+
+class Refusal(Exception):
+    """Base of all named refusals. `facts` are shown to the person, so nothing secret goes in."""
+
+    code: ClassVar[str] = ""
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(self.code)
+        self.facts: dict[str, Any] = facts
+
+
+# --- who is asking ---------------------------------------------------------------------------------
+class SignInRefused(Refusal):
+    """One neutral answer for a wrong name, a wrong password and a locked account."""
+
+    code = "sign_in"
+
+
+class TooManyAttempts(Refusal):
+    """Facts: minutes."""
+
+    code = "too_many_attempts"
+
+
+class NotSignedIn(Refusal):
+    code = "not_signed_in"
+
+
+class NotAllowed(Refusal):
+    """The person may not do this here; also the answer for what does not exist, so nothing is disclosed."""
+
+    code = "not_allowed"
+
+
+class RightTooLow(Refusal):
+    """The account is attached, but with a lower right. Facts: needed (a Right)."""
+
+    code = "right_too_low"
+
+
+class DemoOnly(Refusal):
+    code = "demo_only"
+
+
+# --- attaching accounts ----------------------------------------------------------------------------
+class AccountNumberMalformed(Refusal):
+    """Facts: digits (how many a number has)."""
+
+    code = "account_number_malformed"
+
+
+class AccountUnknown(Refusal):
+    code = "account_unknown"
+
+
+class AccountAlreadyAttached(Refusal):
+    """Facts: label."""
+
+    code = "account_already_attached"
+
+
+class CodeWrong(Refusal):
+    """Facts: tries_left."""
+
+    code = "code_wrong"
+
+
+class CodeExpired(Refusal):
+    code = "code_expired"
+
+
+class CodeSpent(Refusal):
+    """Too many wrong tries, or already used."""
+
+    code = "code_spent"
+
+
+class LabelMalformed(Refusal):
+    """Facts: longest."""
+
+    code = "label_malformed"
+
+
+# --- options and orders ----------------------------------------------------------------------------
+class OptionUnavailable(Refusal):
+    """Not offered for this service or region. Facts: option."""
+
+    code = "option_unavailable"
+
+
+class OptionExcluded(Refusal):
+    """Facts: option, other (names of options)."""
+
+    code = "option_excluded"
+
+
+class OptionNeeds(Refusal):
+    """Facts: option, other."""
+
+    code = "option_needs"
+
+
+class OptionNeededBy(Refusal):
+    """It cannot go while another needs it. Facts: option, other."""
+
+    code = "option_needed_by"
+
+
+class OptionAlreadyConnected(Refusal):
+    code = "option_already_connected"
+
+
+class OptionNotConnected(Refusal):
+    code = "option_not_connected"
+
+
+class OrderPending(Refusal):
+    """An open order for the same option exists. Facts: option."""
+
+    code = "order_pending"
+
+
+class OrderTooLate(Refusal):
+    """The order can no longer be taken back."""
+
+    code = "order_too_late"
+
+
+class NotEnoughMoney(Refusal):
+    """Facts: price_kopecks, balance_kopecks, missing_kopecks."""
+
+    code = "not_enough_money"
+
+
+class AccountNotActive(Refusal):
+    code = "account_not_active"
+
+
+class PriceChanged(Refusal):
+    """What was confirmed is no longer the price. Facts: price_kopecks."""
+
+    code = "price_changed"
+
+
+# --- autopay ---------------------------------------------------------------------------------------
+class AmountOutOfRange(Refusal):
+    """Facts: least_kopecks, most_kopecks."""
+
+    code = "amount_out_of_range"
+
+
+class ThresholdOutOfRange(Refusal):
+    """Facts: least_kopecks, most_kopecks."""
+
+    code = "threshold_out_of_range"
+
+
+class DayOutOfRange(Refusal):
+    code = "day_out_of_range"
+
+
+class CeilingTooLow(Refusal):
+    """The monthly ceiling is under one payment. Facts: amount_kopecks."""
+
+    code = "ceiling_too_low"
+
+
+class UpToNotAboveThreshold(Refusal):
+    """Topping up to a sum that is not above the threshold would fire at once again."""
+
+    code = "up_to_not_above_threshold"
+
+
+class AmountKindMismatch(Refusal):
+    """The sum due can be paid by day or by bill, not by threshold."""
+
+    code = "amount_kind_mismatch"
+
+
+class RulesConflict(Refusal):
+    """Another rule already pays this account on the same ground. Facts: trigger (of the other rule)."""
+
+    code = "rules_conflict"
+
+
+class CardUnusable(Refusal):
+    """Removed, expired or somebody else's."""
+
+    code = "card_unusable"
+
+
+class ConsentMissing(Refusal):
+    code = "consent_missing"
+
+
+# --- ledger ----------------------------------------------------------------------------------------
+class KeyReused(Refusal):
+    """The same idempotency key came with other content."""
+
+    code = "key_reused"

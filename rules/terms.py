@@ -1,0 +1,212 @@
+"""The words of the field, as closed lists. Names follow TM Forum where it has one."""
+
+from enum import StrEnum
+
+
+class ServiceKind(StrEnum):
+    """What a contract delivers. One billing account carries one contract of one kind."""
+
+    INTERNET = "internet"
+    MOBILE = "mobile"
+    TV = "tv"
+    PHONE = "phone"
+
+
+class Role(StrEnum):
+    """What a person is to the portal. Only customers have accounts; staff never do."""
+
+    CUSTOMER = "customer"
+    ANALYST = "analyst"
+    ADMINISTRATOR = "administrator"
+
+
+class Language(StrEnum):
+    RU = "ru"
+    EN = "en"
+
+
+class Right(StrEnum):
+    """What an attached person may do on an account; each right includes the ones before it."""
+
+    VIEW = "view"
+    PAY = "pay"
+    MANAGE = "manage"
+
+    @property
+    def rank(self) -> int:
+        return list(Right).index(self)
+
+    def covers(self, needed: "Right") -> bool:
+        """Whether this right is enough for something that needs `needed`."""
+        return self.rank >= needed.rank
+
+
+class BillingMode(StrEnum):
+    """PREPAID: the month is charged in advance on billing day. POSTPAID: in arrears, with a due date."""
+
+    PREPAID = "prepaid"
+    POSTPAID = "postpaid"
+
+
+class AccountStatus(StrEnum):
+    """ACTIVE works; BLOCKED was stopped for debt; SUSPENDED was paused by its holder; CLOSED has ended."""
+
+    ACTIVE = "active"
+    BLOCKED = "blocked"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+
+
+class Recurrence(StrEnum):
+    """MONTHLY is charged every period while connected; ONCE is charged in full and ends with the month."""
+
+    MONTHLY = "monthly"
+    ONCE = "once"
+
+
+class OptionGroup(StrEnum):
+    INTERNET = "internet"
+    CALLS = "calls"
+    CHANNELS = "channels"
+    SECURITY = "security"
+    ENTERTAINMENT = "entertainment"
+
+
+class OptionRelationKind(StrEnum):
+    EXCLUDES = "excludes"
+    NEEDS = "needs"
+
+
+class OrderKind(StrEnum):
+    CONNECT = "connect"
+    DISCONNECT = "disconnect"
+
+
+class OrderState(StrEnum):
+    ACCEPTED = "accepted"
+    IN_PROGRESS = "in_progress"
+    DONE = "done"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_open(self) -> bool:
+        return self in (OrderState.ACCEPTED, OrderState.IN_PROGRESS)
+
+
+class LedgerKind(StrEnum):
+    """CUSTOMER accounts hold what the operator owes a billing account (negative: the account owes)."""
+
+    CUSTOMER = "customer"
+    GATEWAY = "gateway"
+    CASH = "cash"
+    REVENUE = "revenue"
+    BONUS = "bonus"
+
+
+class TransferCode(StrEnum):
+    """Why money moved. Top-ups raise the customer's balance, charges lower it."""
+
+    TOP_UP = "top_up"
+    PLAN_FEE = "plan_fee"
+    OPTION_FEE = "option_fee"
+    ONE_OFF = "one_off"
+    LATE_FEE = "late_fee"
+    BONUS_SPENT = "bonus_spent"
+    REFUND = "refund"
+
+    @property
+    def is_charge(self) -> bool:
+        return self in CHARGE_CODES
+
+
+CHARGE_CODES = (TransferCode.PLAN_FEE, TransferCode.OPTION_FEE, TransferCode.ONE_OFF, TransferCode.LATE_FEE)
+
+
+class PaymentMethod(StrEnum):
+    CARD = "card"
+    SAVED_CARD = "saved_card"
+    AUTOPAY = "autopay"
+    CASH = "cash"
+
+
+class PaymentState(StrEnum):
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    DECLINED = "declined"
+
+
+class DeclineReason(StrEnum):
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    CARD_EXPIRED = "card_expired"
+    BANK_REFUSED = "bank_refused"
+    LIMIT_EXCEEDED = "limit_exceeded"
+
+
+class CardBrand(StrEnum):
+    VISA = "visa"
+    VISA_ELECTRON = "visa_electron"
+    MASTERCARD = "mastercard"
+    MAESTRO = "maestro"
+    MIR = "mir"
+
+
+class AutopayTrigger(StrEnum):
+    """THRESHOLD: the balance fell under a sum. MONTHLY: a day of the month. BILL: the bill on billing day."""
+
+    THRESHOLD = "threshold"
+    MONTHLY = "monthly"
+    BILL = "bill"
+
+
+class AutopayAmount(StrEnum):
+    """FIXED pays a sum; UP_TO raises the balance to a sum; DUE pays what falls due."""
+
+    FIXED = "fixed"
+    UP_TO = "up_to"
+    DUE = "due"
+
+
+class AutopayState(StrEnum):
+    ACTIVE = "active"
+    PAUSED = "paused"
+    DELETED = "deleted"
+
+
+class AutopayResult(StrEnum):
+    SUCCEEDED = "succeeded"
+    DECLINED = "declined"
+    SKIPPED = "skipped"
+
+
+class BonusKind(StrEnum):
+    """Why points moved. EARNED opens a lot; the others take from lots."""
+
+    EARNED = "earned"
+    SPENT = "spent"
+    EXPIRED = "expired"
+    REVERSED = "reversed"
+
+
+class BonusSource(StrEnum):
+    PAYMENT = "payment"
+    AUTOPAY = "autopay"
+    PROFILE = "profile"
+    E_BILL = "e_bill"
+    BIRTHDAY = "birthday"
+
+
+class BonusLevel(StrEnum):
+    STANDARD = "standard"
+    PRIVILEGE = "privilege"
+    VIP = "vip"
+
+
+class Channel(StrEnum):
+    EMAIL = "email"
+    SMS = "sms"
+
+
+class Outcome(StrEnum):
+    DONE = "done"
+    REFUSED = "refused"
