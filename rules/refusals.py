@@ -207,3 +207,10 @@ class KeyReused(Refusal):
     """The same idempotency key came with other content."""
 
     code = "key_reused"
+
+
+# --- the machine room ------------------------------------------------------------------------------
+class Unavailable(Refusal):
+    """The database is locked or down; nothing was changed, it may be tried again."""
+
+    code = "unavailable"

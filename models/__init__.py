@@ -1,0 +1,54 @@
+"""All stored nouns, in one import, so that the metadata is complete wherever it is used."""
+
+from models.account import AttachCode, Attachment, BillingAccount
+from models.autopay import AutopayRule, AutopayRun
+from models.base import Table
+from models.bill import Bill, BillLine
+from models.bonus import BonusEntry, BonusLot
+from models.catalogue import Option, OptionPrice, OptionRegion, OptionRelation, Plan, PlanPrice
+from models.customer import Credential, Customer, DemoPersona
+from models.ledger import LedgerAccount, Transfer
+from models.login import LoginSession, Throttle
+from models.message import Message
+from models.payment import Payment, PaymentPart, SavedCard
+from models.region import Region
+from models.subscription import Order, OrderEvent, Subscription
+from models.usage import AuditEntry, MonthlyFigure, PortalVisit, SeedRun
+
+__all__ = [
+    "AttachCode",
+    "Attachment",
+    "AuditEntry",
+    "AutopayRule",
+    "AutopayRun",
+    "Bill",
+    "BillLine",
+    "BillingAccount",
+    "BonusEntry",
+    "BonusLot",
+    "Credential",
+    "Customer",
+    "DemoPersona",
+    "LedgerAccount",
+    "LoginSession",
+    "Message",
+    "MonthlyFigure",
+    "Option",
+    "OptionPrice",
+    "OptionRegion",
+    "OptionRelation",
+    "Order",
+    "OrderEvent",
+    "Payment",
+    "PaymentPart",
+    "Plan",
+    "PlanPrice",
+    "PortalVisit",
+    "Region",
+    "SavedCard",
+    "SeedRun",
+    "Subscription",
+    "Table",
+    "Throttle",
+    "Transfer",
+]

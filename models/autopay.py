@@ -1,0 +1,78 @@
+"""Autopay: the rules people set and what each run of them did."""
+
+from datetime import date, datetime
+
+import sqlalchemy as sa
+from sqlmodel import Field
+
+from models.base import Table, key, kopecks, ref, term, text
+from rules.terms import AutopayAmount, AutopayResult, AutopayState, AutopayTrigger, DeclineReason
+
+_KEPT = "state <> 'deleted'"
+
+
+class AutopayRule(Table, table=True):
+    """A person pays an account by themselves from now on.
+
+    An account has at most one threshold rule and one calendar rule (by day or by bill), whoever set them. Deleted
+    rules stay, for history.
+    """
+
+    __tablename__ = "autopay_rule"
+    __table_args__ = (
+        sa.CheckConstraint("(pay_when = 'threshold') = (threshold_kopecks IS NOT NULL)", name="threshold_has_sum"),
+        sa.CheckConstraint("(pay_when = 'monthly') = (day_of_month IS NOT NULL)", name="monthly_has_day"),
+        sa.CheckConstraint("day_of_month BETWEEN 1 AND 31", name="day_of_month"),
+        sa.CheckConstraint("(amount_kind = 'due') = (amount_kopecks IS NULL)", name="sum_unless_due"),
+        sa.CheckConstraint("amount_kopecks > 0", name="positive"),
+        sa.Index(
+            "uq_autopay_rule_threshold",
+            "billing_account_id",
+            unique=True,
+            sqlite_where=sa.text(f"{_KEPT} AND pay_when = 'threshold'"),
+            postgresql_where=sa.text(f"{_KEPT} AND pay_when = 'threshold'"),
+        ),
+        sa.Index(
+            "uq_autopay_rule_calendar",
+            "billing_account_id",
+            unique=True,
+            sqlite_where=sa.text(f"{_KEPT} AND pay_when <> 'threshold'"),
+            postgresql_where=sa.text(f"{_KEPT} AND pay_when <> 'threshold'"),
+        ),
+    )
+
+    id: int = key()
+    customer_id: int = ref("customer.id", index=True)
+    billing_account_id: int = ref("billing_account.id")
+    card_id: int = ref("saved_card.id")
+    trigger: AutopayTrigger = term(AutopayTrigger, sa_column_kwargs={"name": "pay_when"})
+    threshold_kopecks: int | None = kopecks(default=None, nullable=True)
+    day_of_month: int | None = Field(default=None)
+    amount_kind: AutopayAmount = term(AutopayAmount)
+    amount_kopecks: int | None = kopecks(default=None, nullable=True)
+    monthly_ceiling_kopecks: int | None = kopecks(default=None, nullable=True)
+    state: AutopayState = term(AutopayState, default=AutopayState.ACTIVE)
+    pause_reason: str = text(40, default="")
+    consent_at: datetime
+    created_at: datetime
+    changed_at: datetime
+
+
+class AutopayRun(Table, table=True):
+    """One attempt of one rule in one period, with its result. Exactly one per rule, period and attempt."""
+
+    __tablename__ = "autopay_run"
+    __table_args__ = (sa.UniqueConstraint("rule_id", "period", "attempt"),)
+
+    id: int = key()
+    rule_id: int = ref("autopay_rule.id", index=True)
+    billing_account_id: int = ref("billing_account.id", index=True)
+    period: str = text(10)
+    attempt: int = Field(default=1)
+    due_on: date
+    ran_at: datetime
+    result: AutopayResult = term(AutopayResult)
+    reason: str = text(40, default="")
+    amount_kopecks: int = kopecks(default=0)
+    payment_id: int | None = ref("payment.id", nullable=True)
+    decline_reason: DeclineReason | None = term(DeclineReason, default=None, nullable=True)
