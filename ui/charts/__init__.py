@@ -1,0 +1,1 @@
+"""Plotly figures from data frames: return a figure, show nothing."""
