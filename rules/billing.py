@@ -18,7 +18,8 @@ _CODES: dict[ItemKind, TransferCode] = {"plan": TransferCode.PLAN_FEE, "option":
 class PricedItem:
     """A plan or an option at one monthly price, from its first day to its last, both included.
 
-    No `to_on`: it goes on. A `to_on` before `from_on`: it was taken back before it worked, and costs nothing.
+    `to_on` is the last day charged, as on a bill: the day before the first one without it. No `to_on`: it goes on.
+    A `to_on` before `from_on`: it was taken back before it worked, and costs nothing.
     A price that changes is two items, one after the other.
     """
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from rules.periods import month_end, next_month
+from rules.periods import next_month
 from rules.proration import prorate
 from rules.refusals import (
     OptionAlreadyConnected,
@@ -41,7 +41,7 @@ class OptionFacts:
 class ConnectQuote:
     """What connecting costs: now, from the balance; each full month after; on this month's bill (postpaid).
 
-    It works from `effective_on`; `ends_on` is its last day, or None when it goes on.
+    It works from `effective_on`; `ends_on` is the first day without it, or None when it goes on.
     """
 
     now_kopecks: int
@@ -142,7 +142,7 @@ def quote_connect(*, option: OptionFacts, mode: BillingMode, today: date) -> Con
         now_kopecks=first if prepaid else 0,
         monthly_kopecks=0 if once else option.monthly_kopecks,
         effective_on=today,
-        ends_on=month_end(today) if once else None,
+        ends_on=next_month(today) if once else None,
         on_bill_kopecks=0 if prepaid else first,
     )
 
