@@ -77,7 +77,7 @@ class Measure(StrEnum):
     OVERDUE = "overdue"
     """What accounts below zero owe. Counted for the current month only, as of now; earlier months keep their last count."""
     COUNTED_AT = "counted_at"
-    """When the month was last counted: seconds since 1970, UTC; without a region."""
+    """When the month was last counted: milliseconds since 1970, UTC; without a region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,8 +417,8 @@ def count(connection: sa.Connection, *, months: Sequence[date] | None = None, to
                 found += [
                     Figure(row.month_on, row.region, measure, row.part, int(row.value)) for row in connection.execute(query)
                 ]
-        seconds = int(clock.now().timestamp())
-        found += [Figure(month, NOWHERE, Measure.COUNTED_AT, "", seconds) for month in months_between(first, last)]
+        counted_at = round(clock.now().timestamp() * 1000)
+        found += [Figure(month, NOWHERE, Measure.COUNTED_AT, "", counted_at) for month in months_between(first, last)]
     return found
 
 

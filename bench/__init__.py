@@ -1,0 +1,1 @@
+"""What it costs, as ratios to something measured on the same machine in the same minute: `python -m bench NAME`."""
