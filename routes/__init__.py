@@ -1,0 +1,1 @@
+"""HTTP beside the screens: thin, calls actions."""
