@@ -32,7 +32,7 @@ class Change:
         return None if self.now is None or not self.before else self.now / self.before - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Overview:
     """Everything the overview shows. Frames by month have a row for every month of the period, in order, zeros included."""
 
@@ -90,6 +90,16 @@ def counted_at(db: Session, *, visitor: Visitor, first: date, last: date) -> dat
         )
     ).one()
     return None if newest is None else datetime.fromtimestamp(newest / 1000, UTC)
+
+
+def counted_months(db: Session, *, visitor: Visitor) -> tuple[date, date] | None:
+    """The first and the last month there are figures of; None before the first count.
+
+    Raises NotAllowed unless the visitor is staff.
+    """
+    access.staff(visitor)
+    first, last = db.exec(select(sa.func.min(col(MonthlyFigure.month_on)), sa.func.max(col(MonthlyFigure.month_on)))).one()
+    return None if first is None else (first, last)
 
 
 def regions(db: Session, *, visitor: Visitor, language: Language) -> dict[str, str]:
