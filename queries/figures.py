@@ -381,8 +381,11 @@ def _months(span: _Span) -> sa.Subquery:
 
 
 def _first_month(connection: sa.Connection, today: date) -> date:
-    """The accounting month of the oldest thing that is counted by when it happened; the current one when there is none."""
-    columns = (_transfer.c.occurred_at, _visit.c.at, _audit.c.at, _customer.c.registered_at)
+    """The accounting month in which the ledger or the use of the portal begins; the current one when there is neither.
+
+    People and contracts may be older; they are in the standing figures from then on.
+    """
+    columns = (_transfer.c.occurred_at, _visit.c.at, _audit.c.at)
     moments = [connection.scalar(sa.select(sa.func.min(column))) for column in columns]
     return min([accounting_month(moment) for moment in moments if moment is not None] + [month_start(today)])
 

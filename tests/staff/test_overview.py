@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from db import reading, transaction
-from models import BillingAccount, Customer, Payment, Subscription, Transfer
-from queries.figures import Measure, month_begins_at
-from queries.overview import counted_at, overview, regions
+from models import BillingAccount, Customer, Payment, PortalVisit, Subscription, Transfer
+from queries.figures import month_begins_at
+from queries.overview import counted_at, counted_months, overview, regions
 from rules.periods import add_months, next_month
 from rules.refusals import NotAllowed
 from rules.terms import CHARGE_CODES, Language, PaymentMethod, Role, TransferCode
@@ -152,6 +152,7 @@ def test_a_customer_reaches_nothing_of_it(db: sa.Engine) -> None:
         for ask in (
             lambda: overview(session, visitor=customer, first=LAST, last=LAST),
             lambda: counted_at(session, visitor=customer, first=LAST, last=LAST),
+            lambda: counted_months(session, visitor=customer),
             lambda: regions(session, visitor=customer, language=Language.RU),
         ):
             with pytest.raises(NotAllowed):
@@ -172,14 +173,15 @@ def test_the_overview_never_reads_the_ledger(db: sa.Engine) -> None:
 
 def test_months_without_anything_are_shown_as_zero_and_keep_their_place(db: sa.Engine) -> None:
     with transaction() as session:
-        session.add(
-            Customer(last_name="Л", first_name="И", region_code="RU-MOW", registered_at=datetime(2026, 10, 5, tzinfo=UTC))
-        )
+        person = Customer(last_name="Л", first_name="И", region_code="RU-MOW", registered_at=datetime(2026, 9, 5, tzinfo=UTC))
+        session.add(person)
+        session.flush()
+        session.add(PortalVisit(customer_id=person.id, screen="home", at=datetime(2026, 10, 5, tzinfo=UTC)))
     recount(db)
     with reading() as session:
+        assert counted_months(session, visitor=ANALYST) == (date(2026, 10, 1), LAST)
         seen = overview(session, visitor=ANALYST, first=date(2026, 8, 15), last=TODAY, region_codes=())
     assert list(seen.months.index) == [date(2026, 8, 1), date(2026, 9, 1), date(2026, 10, 1), date(2026, 11, 1)]
-    assert list(seen.months["new_customers"]) == [0, 0, 1, 0]
+    assert list(seen.months["visitors"]) == [0, 0, 1, 0]
     assert list(seen.months["customers"]) == [0, 0, 1, 1]
     assert not seen.methods.to_numpy().any()
-    assert Measure.PAID.value in seen.months
