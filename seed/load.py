@@ -36,7 +36,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         " service_phone:x contact_email:x contact_phone:x opened_on:d closed_on:d",
         "ledger_account": "id:i kind:x billing_account_id:r balance_kopecks:i",
         "attachment": "id:i customer_id:i billing_account_id:i right:x label:x position:i attached_at:t detached_at:t",
-        "attach_code": "id:i customer_id:i billing_account_id:i code_hash:x sent_to:x sent_at:t expires_at:t tries_left:i used_at:t",
+        "attach_code": "id:i customer_id:i billing_account_id:i code_hash:x sent_to:x sent_at:t expires_at:t tries_left:i"
+        " used_at:t",
         "saved_card": "id:i customer_id:i token:x brand:x last_four:x expires_on:d label:x is_default:i added_at:t removed_at:t",
         "subscription": "id:i billing_account_id:i plan_id:r option_id:r started_on:d ends_on:d ended_on:d",
         "product_order": "id:i billing_account_id:i option_id:i placed_by_id:r kind:x state:x key:x now_kopecks:i"

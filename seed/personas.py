@@ -18,7 +18,7 @@ PREPAID, POSTPAID = BillingMode.PREPAID, BillingMode.POSTPAID
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A saved card: the days before today when it was added, and its last day (None: three years on)."""
+    """A saved card; `expires_on` is its last day (None: it has years to go)."""
 
     brand: CardBrand
     last_four: str
@@ -121,11 +121,14 @@ def cast(as_of: date) -> Cast:
     card_end = month_end(add_months(month_start(failed_on), -1))
 
     actors = (
-        Actor("family", "Соколова", "Анна", "Петровна", True, date(1986, 12, 31), "RU-MOW", "г. Москва, ул. Садовая, д. 12, кв. 48",
+        Actor("family", "Соколова", "Анна", "Петровна", True, date(1986, 12, 31), "RU-MOW",
+              "г. Москва, ул. Садовая, д. 12, кв. 48",
               cards=(Card(CardBrand.MIR, "4417", label="Зарплатная"), Card(CardBrand.VISA, "9031", label="Общая"))),
-        Actor("pensioner", "Орлова", "Нина", "Фёдоровна", True, date(1951, 3, 14), "RU-TUL", "г. Тула, ул. Почтовая, д. 7, кв. 15",
+        Actor("pensioner", "Орлова", "Нина", "Фёдоровна", True, date(1951, 3, 14), "RU-TUL",
+              "г. Тула, ул. Почтовая, д. 7, кв. 15",
               cards=(Card(CardBrand.MIR, "2208"),)),
-        Actor("debtor", "Кравцов", "Игорь", "Львович", False, date(1979, 8, 2), "RU-SAM", "г. Самара, ул. Заводская, д. 31, кв. 4"),
+        Actor("debtor", "Кравцов", "Игорь", "Львович", False, date(1979, 8, 2), "RU-SAM",
+              "г. Самара, ул. Заводская, д. 31, кв. 4"),
         Actor("student", "Тихонов", "Артем", "Денисович", False, date(as_of.year - 20, 4, 9), "RU-TA",
               "г. Казань, ул. Студенческая, д. 3, кв. 512", cards=(Card(CardBrand.MASTERCARD, "6620", expires_on=card_end),)),
         Actor("vip", "Вознесенский", "Павел", "Андреевич", False, date(1971, 10, 25), "RU-SPE",
@@ -143,7 +146,7 @@ def cast(as_of: date) -> Cast:
     contracts = (
         Contract(FAMILY, FAMILY, INTERNET, POSTPAID, "home-600", "Дом", options=("router-rent", "antivirus", "parental-control"),
                  stops_on=month, due_days=(own_due - month).days),
-        Contract(FAMILY, FAMILY, MOBILE, PREPAID, "mobile-free", "Мой мобильный", options=("spam-shield", "roaming-pack")),
+        Contract(FAMILY, FAMILY, MOBILE, PREPAID, "mobile-more", "Мой мобильный", options=("spam-shield", "roaming-pack")),
         Contract(FAMILY, FAMILY, MOBILE, PREPAID, "mobile-school", "Миша, школа", options=("who-called", "spam-shield"),
                  stops_on=back[1], tops_up_to_days=2),
         Contract(FAMILY, FAMILY, TV, PREPAID, "tv-family", "Телевизор", options=("cinema", "kids-tv", "rewind"),
@@ -155,7 +158,7 @@ def cast(as_of: date) -> Cast:
         Contract(DEBTOR, DEBTOR, MOBILE, PREPAID, "mobile-start", options=("who-called",), stops_on=back[1]),
         Contract(STUDENT, STUDENT, MOBILE, PREPAID, "mobile-start", options=("who-called",), stops_on=date(1970, 1, 1),
                  autopay=AutopayPlan(AutopayTrigger.MONTHLY, AutopayAmount.UP_TO, day_of_month=failed_on.day,
-                                     amount_kopecks=90_000)),
+                                     amount_kopecks=50_000)),
         Contract(VIP, VIP, INTERNET, POSTPAID, "home-1000", "Квартира", options=("static-ip", "router-rent", "game-route"),
                  autopay=AutopayPlan(AutopayTrigger.BILL, AutopayAmount.DUE)),
         Contract(VIP, VIP, MOBILE, PREPAID, "mobile-free", "Мой номер", options=("spam-shield", "ringback", "roaming-pack"),

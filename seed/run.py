@@ -17,9 +17,10 @@ from models import Table
 from rules.passwords import prehash
 from rules.periods import add_months
 from seed import catalogue, personas
+from seed.chunk import Chunk
+from seed.codes import OWN_LEDGERS
 from seed.load import Loader, Tables, Words, loading
 from seed.people import CITIES
-from seed.simulate import OWN_LEDGERS, Chunk
 from seed.world import DAY, World, make_world
 
 LEAST_CUSTOMERS = 10
@@ -79,7 +80,7 @@ def run(
     _require_empty(engine)
 
     with engine.connect() as connection:
-        zones = dict(connection.execute(sa.text("SELECT code, time_zone FROM region")).tuples().all())
+        zones: dict[str, str] = dict(connection.execute(sa.text("SELECT code, time_zone FROM region")).tuples().all())
     cities = [city for city in CITIES if city.region in zones]
     world = make_world(seed=seed, as_of=as_of, months=months, cities=cities, time_zones=zones)
     tables = Tables(Words(add_months(as_of, -12 * 110), add_months(as_of, 12 * 8)))
