@@ -105,7 +105,7 @@ class Population:
             p.email[place] = f"{actor.key}@kabinet.example" if actor.key else "father@kabinet.example"
 
         # When people registered: a third had before the history begins, the rest join faster and faster.
-        before = rng.random(n) < 0.48
+        before = rng.random(n) < 0.55
         growth = np.linspace(1.0, 1.9, w.last + 1)
         month = pick(rng, growth, n, growth)
         day = np.where(before, w.start - rng.integers(1, 1100, n), w.first[month] + rng.integers(0, 28, n))
@@ -181,7 +181,7 @@ class Population:
             pick(rng, "ab", count, (0.91, 0.09)) + ON_TIME,
         )
         stops = np.full(count, NEVER)
-        debtors = rng.random(count) < 0.06
+        debtors = rng.random(count) < 0.045
         stops[debtors] = (w.start + rng.random(int(debtors.sum())) * 1.25 * (w.today - w.start)).astype(np.int64)
         stops = np.where(debtors, np.maximum(stops, opened + 60), stops)
 
