@@ -4,6 +4,7 @@ Every limit that an operator publishes (least top-up, autopay threshold …) is 
 never in code. Errors are sentences for the person who starts the process, not stack traces.
 """
 
+import secrets
 import tomllib
 from enum import StrEnum
 from functools import lru_cache
@@ -144,3 +145,16 @@ def operator() -> Operator:
         return Operator.model_validate(content)
     except ValidationError as error:
         raise SettingsError(f"{path.name}: {_first_sentence(error)}") from None
+
+
+def secret_key() -> str:
+    """The key that signs cookies: SECRET_KEY, or in a demo without one a random key kept in `var/secret.key`."""
+    given = settings().secret_key
+    if given is not None:
+        return given
+    file = ROOT / "var" / "secret.key"
+    if not file.exists():
+        file.parent.mkdir(exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(48), encoding="ascii")
+    return file.read_text(encoding="ascii")

@@ -10,7 +10,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
 
+from db.engine import database
 from models import Region
 
 HERE = Path(__file__).parent
@@ -73,3 +75,14 @@ def require_current(engine: sa.Engine) -> None:
         return
     state = "is empty" if at is None else f"is at revision {at}, this version needs {newest()}"
     raise SchemaError(f"The database {state}. Run: python -m db upgrade")
+
+
+def state() -> str:
+    """Whether the process's database can be worked with: "ok", "schema" (not the newest), or "database" (no answer)."""
+    try:
+        require_current(database())
+    except SchemaError:
+        return "schema"
+    except SQLAlchemyError:
+        return "database"
+    return "ok"

@@ -1,0 +1,196 @@
+"""Signing in and out. A session lives on the server; the browser holds a token that names it, in a cookie no script can read.
+
+A Streamlit script cannot set a cookie, so opening a session gives a one-time ticket, which the browser exchanges for the
+cookie at an HTTP route within a minute.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import jwt
+from sqlmodel import Session, col, select
+
+import clock
+from actions.performing import action, perform
+from actions.throttle import count_try, forget_tries, throttle_key
+from db import reading, transaction
+from models import Credential, Customer, DemoPersona, LoginSession
+from rules.attempts import ThrottleTerms
+from rules.numbers import normalise_email, normalise_phone
+from rules.passwords import LONGEST, prehash
+from rules.refusals import DemoOnly, NotSignedIn, SignInRefused, TooManyAttempts
+from rules.visitor import Visitor
+from settings import secret_key, settings
+
+TICKET_LIFETIME = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSession:
+    """A new session: its id, and the ticket that its browser exchanges for the cookie."""
+
+    session_id: int
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCookie:
+    """What goes into the cookie, and until when (aware UTC)."""
+
+    value: str
+    expires_at: datetime
+
+
+def fingerprint(secret: str) -> str:
+    """The SHA-256 of a token or ticket: what is stored of it."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+# --- opening ----------------------------------------------------------------------------------------
+def sign_in(*, name: str, password: str, address: str, browser: str, check: Callable[[str, str], bool]) -> OpenedSession:
+    """Sign in with an e-mail or phone and the password; the password is taken as typed, neither trimmed nor folded.
+
+    `check(prehashed, hash)` compares with bcrypt, which is slow on purpose; no transaction is open meanwhile. The try
+    is counted before it is checked, so that no burst of guesses gets more of them checked than allowed; a name that
+    nobody has costs the same time. Raises SignInRefused, the same for a wrong name, a wrong password and a lock.
+    """
+    allowed = _admit(name, address)
+    customer_id, stored = _credential(name)
+    right = check(prehash(password[: LONGEST * 4]), stored or _NOBODYS)
+    proven = customer_id if allowed and right and stored else None
+    return perform(open_session, visitor=None, customer_id=proven, name=name, address=address, browser=browser)
+
+
+_NOBODYS = "$2b$12$" + "R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
+"""A hash of nothing we know, at the cost of a real one."""
+
+
+def _tidy(name: str) -> str:
+    """A sign-in name as it is stored: a phone in E.164, else an e-mail in lower case."""
+    for tidy in (normalise_phone, normalise_email):
+        try:
+            return tidy(name)
+        except ValueError:
+            continue
+    return name.strip().casefold()[:254]
+
+
+def _admit(name: str, address: str) -> bool:
+    """Count this try for the person and for the address; False when either has had too many."""
+    chosen = settings()
+    window = chosen.sign_in_window_minutes
+    try:
+        with transaction() as db:
+            for kind, value, limit in (
+                ("sign-in-address", address, chosen.sign_in_tries_address),
+                ("sign-in-name", _tidy(name), chosen.sign_in_tries_person),
+            ):
+                terms = ThrottleTerms(limit=limit, window_minutes=window, lock_minutes=window)
+                count_try(db, key=throttle_key(kind, value), terms=terms, now=clock.now())
+    except TooManyAttempts:
+        return False
+    return True
+
+
+def _credential(name: str) -> tuple[int | None, str | None]:
+    tidy = _tidy(name)
+    column = Customer.phone if tidy.startswith("+") else Customer.email
+    with reading() as db:
+        row = db.exec(
+            select(Credential.customer_id, Credential.password_hash)
+            .join(Customer, col(Customer.id) == col(Credential.customer_id))
+            .where(col(column) == tidy)
+        ).first()
+    return row if row is not None else (None, None)
+
+
+@action("sign_in")
+def open_session(
+    db: Session, *, visitor: Visitor | None, customer_id: int | None, name: str, address: str, browser: str
+) -> OpenedSession:
+    """Open a session for a person who has proven who they are; `customer_id` None means they have not.
+
+    Raises SignInRefused.
+    """
+    if customer_id is None:
+        raise SignInRefused()
+    forget_tries(db, key=throttle_key("sign-in-name", _tidy(name)))
+    return _open(db, customer_id, address, browser)
+
+
+@action("enter_as_persona")
+def enter_as_persona(db: Session, *, visitor: Visitor | None, persona: str, address: str, browser: str) -> OpenedSession:
+    """Open an ordinary session for one of the demo's people, without a password. Raises DemoOnly in production."""
+    if not settings().is_demo:
+        raise DemoOnly()
+    found = db.get(DemoPersona, persona)
+    if found is None:
+        raise DemoOnly()
+    return _open(db, found.customer_id, address, browser)
+
+
+def _open(db: Session, customer_id: int, address: str, browser: str) -> OpenedSession:
+    now, ticket = clock.now(), secrets.token_urlsafe(32)
+    session = LoginSession(
+        customer_id=customer_id,
+        ticket_hash=fingerprint(ticket),
+        ticket_expires_at=now + TICKET_LIFETIME,
+        opened_at=now,
+        expires_at=now + timedelta(days=settings().session_days),
+        address=address[:45],
+        browser=browser[:200],
+    )
+    db.add(session)
+    db.flush()
+    return OpenedSession(session.id, ticket)
+
+
+# --- the cookie -------------------------------------------------------------------------------------
+@action("redeem_ticket")
+def redeem_ticket(db: Session, *, visitor: Visitor | None, ticket: str) -> SessionCookie:
+    """Exchange a one-time ticket for the cookie of its session. Raises NotSignedIn when it is used, late or unknown."""
+    now = clock.now()
+    session = db.exec(
+        select(LoginSession)
+        .where(
+            col(LoginSession.ticket_hash) == fingerprint(ticket),
+            col(LoginSession.ticket_expires_at) > now,
+            col(LoginSession.revoked_at).is_(None),
+        )
+        .with_for_update()
+    ).first()
+    if session is None:
+        raise NotSignedIn()
+    token = secrets.token_urlsafe(32)
+    session.token_hash, session.ticket_hash, session.ticket_expires_at = fingerprint(token), None, None
+    db.add(session)
+    return SessionCookie(seal(token, session.expires_at), session.expires_at)
+
+
+def seal(token: str, expires_at: datetime) -> str:
+    """The token in a signed envelope, so that junk never reaches the database. No name is in it."""
+    return jwt.encode({"sid": token, "exp": int(expires_at.timestamp())}, secret_key(), algorithm="HS256")
+
+
+def unseal(cookie: str) -> str | None:
+    """The fingerprint of the token in a cookie that we signed and that has not expired; None for any other."""
+    try:
+        claims = jwt.decode(cookie, secret_key(), algorithms=["HS256"], options={"require": ["sid", "exp"]})
+    except jwt.PyJWTError:
+        return None
+    return fingerprint(str(claims["sid"]))
+
+
+# --- the end ----------------------------------------------------------------------------------------
+@action("sign_out")
+def end_session(db: Session, *, visitor: Visitor | None) -> None:
+    """End the visitor's own session on the server; whoever copied its cookie is out too."""
+    if visitor is None:
+        raise NotSignedIn()
+    session = db.get(LoginSession, visitor.session_id)
+    if session is not None and session.revoked_at is None:
+        session.revoked_at = clock.now()
+        db.add(session)

@@ -1,0 +1,111 @@
+"""What `streamlit run app.py` starts: the ASGI application with its routes, headers, start-up and shut-down. No screens."""
+
+import gc
+import json
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import streamlit as st
+from starlette.middleware import Middleware
+
+from db import database, schema
+from routes.hardening import Hardening
+from routes.health import HEALTH_ROUTES
+from routes.pwa import pwa_routes
+from routes.session import SESSION_ROUTES
+from settings import SettingsError, operator, settings
+
+HERE = Path(__file__).parent
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line, so that nothing a person typed can begin a line of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def log_as_json() -> None:
+    """Kabinet's own events go to stderr as JSON lines."""
+    logger = logging.getLogger("kabinet")
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(JsonLines())
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
+def give_up(why: object) -> NoReturn:
+    """Stop before anything is served, with one sentence for whoever started the process."""
+    print(f"\n  {why}\n", file=sys.stderr, flush=True)  # noqa: T201
+    os._exit(2)
+
+
+def prepare() -> None:
+    """Make sure there is a database to serve: a demo makes and fills its own, anything else must be there already."""
+    engine = database()
+    if settings().is_demo and schema.current(engine) is None:
+        from seed.run import seed_demo
+
+        seed_demo(engine)
+    schema.require_current(engine)
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    """Start: settings, database, background work. What start-up left behind is frozen out of garbage collection."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from jobs import loop
+
+    try:
+        prepare()
+    except (SettingsError, schema.SchemaError) as error:
+        give_up(error)
+    except SQLAlchemyError as error:
+        give_up(f"The database cannot be reached: {getattr(error, 'orig', error)}")
+    loop.start()
+    gc.collect()
+    gc.freeze()
+    yield
+    loop.stop()
+
+
+log_as_json()
+try:
+    _name, _about = operator().name_ru, operator()
+    settings()
+except SettingsError as error:
+    give_up(error)
+
+app = st.App(
+    str(HERE / "portal.py"),
+    routes=[
+        *SESSION_ROUTES,
+        *HEALTH_ROUTES,
+        *pwa_routes(name=f"{_name} — личный кабинет", short_name=_name, colour=_about.colour),
+    ],
+    middleware=[
+        Middleware(
+            Hardening,
+            title=f"{_name} — личный кабинет",
+            description="Все услуги связи вашей семьи в одном кабинете: баланс, услуги, платежи, автоплатёж.",
+        )
+    ],
+    lifespan=lifespan,
+)

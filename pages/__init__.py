@@ -1,0 +1,47 @@
+"""The screens, as data: the portal shows a person those of their role."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rules.terms import Role
+
+HERE = Path(__file__).parent
+CUSTOMERS = frozenset({Role.CUSTOMER})
+STAFF = frozenset({Role.ANALYST, Role.ADMINISTRATOR})
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """One screen. `path` is its address ("" for the first one), its title is the text `screen.<name>`."""
+
+    name: str
+    path: str
+    file: str
+    icon: str
+    roles: frozenset[Role]
+    in_bar: bool = False
+    """Among the four at the bottom of a phone."""
+    in_menu: bool = False
+    """In the menu under the person's name instead of the navigation."""
+    demo_only: bool = False
+
+    @property
+    def script(self) -> Path:
+        return HERE / self.file
+
+
+SCREENS = (
+    Screen("home", "", "account/home.py", ":material/home:", CUSTOMERS, in_bar=True),
+    Screen("accounts", "accounts", "account/accounts.py", ":material/folder_shared:", CUSTOMERS),
+    Screen("services", "services", "account/services.py", ":material/tune:", CUSTOMERS, in_bar=True),
+    Screen("payments", "payments", "account/payments.py", ":material/receipt_long:", CUSTOMERS, in_bar=True),
+    Screen("autopay", "autopay", "account/autopay.py", ":material/autorenew:", CUSTOMERS, in_bar=True),
+    Screen("bonus", "bonus", "account/bonus.py", ":material/loyalty:", CUSTOMERS),
+    Screen("mailbox", "mailbox", "account/mailbox.py", ":material/mail:", CUSTOMERS, in_menu=True, demo_only=True),
+    Screen("overview", "overview", "staff/overview.py", ":material/monitoring:", STAFF),
+)
+
+
+def screens_for(role: Role, *, demo: bool) -> list[Screen]:
+    """What a person of this role may open, in the order of the navigation."""
+    return [screen for screen in SCREENS if role in screen.roles and (demo or not screen.demo_only) and screen.script.exists()]

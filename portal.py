@@ -1,0 +1,124 @@
+"""The Streamlit script behind app.py: who is here → which screens → run one."""
+
+import logging
+import secrets
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from actions.visits import record_visit
+from db import transaction
+from pages import HERE, SCREENS, Screen, screens_for
+from rules.refusals import Unavailable
+from rules.visitor import Visitor
+from settings import settings
+from texts import t
+from ui.widgets import shell
+from ui.widgets.bridge import mount_bridge
+from ui.widgets.feedback import show_toasts
+from ui.widgets.session import current
+
+_log = logging.getLogger("kabinet.portal")
+
+
+def page_of(screen: Screen, *, default: bool, hidden: bool = False) -> st.Page:
+    """The Streamlit page of a screen."""
+    return st.Page(
+        screen.script,
+        title=t(f"screen.{screen.name}"),
+        icon=screen.icon,
+        url_path="" if default else screen.path,
+        default=default,
+        visibility="hidden" if hidden else "visible",
+    )
+
+
+def stand_ins(script: str, paths: list[str], *, title: str) -> list[st.Page]:
+    """Pages at addresses that lead elsewhere just now (to sign in first, or to nothing), so that the address stays."""
+    file = HERE / "public" / f"{script}.py"
+    source = compile(file.read_text(encoding="utf-8"), str(file), "exec")
+
+    def show() -> None:
+        exec(source, {"__name__": "__main__", "__file__": str(file)})  # noqa: S102  our own file, under other addresses
+
+    return [
+        st.Page(show, title=title, url_path=path, default=not path, visibility="hidden" if path else "visible") for path in paths
+    ]
+
+
+def remember(visitor: Visitor, screen: Screen) -> None:
+    """Count the visit once per change of screen. A visit that cannot be written is not worth a failure."""
+    if st.session_state.get("_screen") == screen.name:
+        return
+    st.session_state["_screen"] = screen.name
+    try:
+        with transaction() as db:
+            record_visit(db, visitor=visitor, screen=screen.name)
+    except Unavailable:
+        _log.warning("a visit was not recorded: database unavailable")
+
+
+def run(page: st.Page) -> None:
+    """Run a screen; whatever goes wrong in it becomes a designed page with a reference that is also in the log."""
+    try:
+        page.run()
+    except Unavailable:
+        _log.exception("database unavailable")
+        shell.busy()
+    except Exception:
+        reference = secrets.token_hex(4).upper()
+        _log.exception("screen failed, reference %s", reference)
+        shell.something_broke(reference)
+
+
+def guest() -> None:
+    """Nobody is signed in: every address shows the sign-in page and keeps itself for afterwards."""
+    shell.page_config(t("sign_in.title"))
+    paths = list(dict.fromkeys(["", *(screen.path for screen in SCREENS)]))
+    page = st.navigation(stand_ins("welcome", paths, title=t("sign_in.title")), position="hidden")
+    shell.dress()
+    shell.head_menu(None, {})
+    run(page)
+
+
+def member(visitor: Visitor) -> None:
+    """The portal of a signed-in person."""
+    shown = screens_for(visitor.role, demo=settings().is_demo)
+    pages = {screen.name: page_of(screen, default=screen is shown[0], hidden=screen.in_menu) for screen in shown}
+    foreign = [screen.path for screen in SCREENS if screen not in shown and screen.path]
+    if shown[0].path:
+        foreign.append(shown[0].path)
+    lost = stand_ins("not_found", foreign, title=t("shell.not_found_title"))
+    page = st.navigation([*pages.values(), *lost], position="top")
+    screen = next((screen for screen in shown if pages[screen.name] is page or pages[screen.name] == page), None)
+    shell.page_config(page.title)
+    shell.dress()
+    shell.head_menu(visitor, {t(f"screen.{s.name}"): pages[s.name] for s in shown if s.in_menu})
+    bar = [s for s in shown if s.in_bar]
+    if bar:
+        shell.phone_bar(
+            [(pages[s.name], t(f"screen.{s.name}"), s.icon) for s in bar],
+            {t(f"screen.{s.name}"): pages[s.name] for s in shown if s not in bar},
+        )
+    path = urlsplit(st.context.url or "").path.strip("/")
+    if screen is shown[0] and path and path not in {s.path for s in SCREENS}:
+        page = stand_ins("not_found", [path], title=t("shell.not_found_title"))[0]
+        screen = None
+    if screen is not None:
+        remember(visitor, screen)
+    run(page)
+    show_toasts()
+
+
+try:
+    here = current()
+except Unavailable:
+    shell.page_config("")
+    shell.dress()
+    shell.busy()
+else:
+    if here is None:
+        guest()
+    else:
+        member(here)
+    mount_bridge()

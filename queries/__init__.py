@@ -1,0 +1,1 @@
+"""Reads for screens and analysts: frozen rows or data frames, never live ORM objects."""

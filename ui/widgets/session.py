@@ -1,0 +1,101 @@
+"""Who is here, asked of the server's own sessions on every run, callback and dialog."""
+
+from typing import NoReturn
+
+import streamlit as st
+
+import clock
+import texts
+from actions.sessions import OpenedSession, unseal
+from db import reading
+from queries import visitors
+from rules.terms import Language
+from rules.visitor import Visitor
+from ui.widgets import bridge
+
+_SESSION, _CONNECTION, _LANGUAGE = "_session_id", "_connection", "_language"
+COOKIES = ("__Host-kabinet", "kabinet")
+
+
+def address() -> str:
+    """The network address of the connection itself; forwarded headers are never believed here."""
+    return st.context.ip_address or "local"
+
+
+def browser() -> str:
+    """What the browser calls itself."""
+    return st.context.headers.get("User-Agent", "")
+
+
+def current() -> Visitor | None:
+    """The visitor, or None when nobody is signed in or the session was ended; one indexed query.
+
+    Streamlit resumes its own session for anyone who knows its id. So a session is taken over from the script's state
+    only on the connection that opened it; on a new one (its handshake differs) the cookie must name it.
+    """
+    connection = st.context.headers.get("Sec-Websocket-Key", "")
+    session_id: int | None = st.session_state.get(_SESSION)
+    carried = next((hashed for name in COOKIES if (hashed := unseal(st.context.cookies.get(name) or ""))), None)
+    with reading() as db:
+        if session_id is not None:
+            found = visitors.by_session(db, session_id=session_id, now=clock.now(), address=address())
+            same = connection == st.session_state.get(_CONNECTION)
+            if found is None or not (same or (found[1] is not None and found[1] == carried)):
+                st.session_state.clear()  # nothing of a former visitor may survive
+                return None
+        elif carried is not None:
+            found = visitors.by_token(db, token_hash=carried, now=clock.now(), address=address())
+        else:
+            return None
+    if found is None:
+        return None
+    visitor = found[0]
+    st.session_state[_SESSION], st.session_state[_CONNECTION] = visitor.session_id, connection
+    st.session_state[_LANGUAGE] = visitor.language
+    return visitor
+
+
+def signed_in() -> Visitor:
+    """The visitor; every screen of an account begins with it. Without one the run ends and the sign-in page comes."""
+    visitor = current()
+    return visitor if visitor is not None else _leave()
+
+
+def _leave() -> NoReturn:
+    st.rerun()
+    raise AssertionError("st.rerun() does not return")
+
+
+def begin(opened: OpenedSession) -> None:
+    """Take a session that was just opened into this connection, and let the browser fetch its cookie."""
+    st.session_state[_SESSION] = opened.session_id
+    st.session_state[_CONNECTION] = st.context.headers.get("Sec-Websocket-Key", "")
+    bridge.send("/session", {"ticket": opened.ticket})
+
+
+def forget() -> None:
+    """Drop everything of the visitor from this connection, and the cookie from the browser."""
+    language = st.session_state.get(_LANGUAGE)
+    st.session_state.clear()
+    st.session_state[_LANGUAGE] = language
+    bridge.send("/session/end", {})
+
+
+def speak(language: Language) -> None:
+    """Speak this language from now on, on the page and in what the front end says itself."""
+    st.session_state[_LANGUAGE] = language
+    bridge.send("/language", {"language": language.value})
+
+
+def _language() -> Language | None:
+    """The language chosen here, else this browser's own choice from before, else the browser's language."""
+    chosen = st.session_state.get(_LANGUAGE)
+    if chosen is not None:
+        return Language(chosen)
+    kept = st.context.cookies.get("kabinet_language")
+    if kept in set(Language):
+        return Language(kept)
+    return Language.EN if (st.context.locale or "").lower().startswith("en") else None
+
+
+texts.set_language_source(_language)

@@ -1,0 +1,141 @@
+"""What is around every screen: logo, the menu under the person's name, the bar at the bottom of a phone."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from actions import perform
+from actions.sessions import end_session
+from actions.visits import choose_language
+from rules.refusals import Refusal
+from rules.terms import Language
+from rules.visitor import Visitor
+from settings import ROOT, operator, settings
+from texts import language, md, t
+from ui.widgets.session import forget, speak
+
+# The one stylesheet: where Streamlit's own options do not reach. Constants and theme colours only, nothing a person typed.
+_STYLE = """<style>
+.st-key-head_menu {{ position: fixed; top: .55rem; right: 1rem; z-index: 1000000; width: auto !important }}
+.st-key-phone_bar {{ display: none }}
+@media (max-width: 640px) {{
+  .st-key-head_menu {{ right: .5rem }}
+  .st-key-phone_bar {{
+    display: flex; position: fixed; inset: auto 0 0 0; z-index: 999999; width: 100% !important; gap: 0; flex-wrap: nowrap;
+    background: {back}; border-top: 1px solid {line};
+    padding: .3rem .25rem calc(.3rem + env(safe-area-inset-bottom));
+  }}
+  .st-key-phone_bar > div {{ flex: 1 1 0; min-width: 0; width: auto !important }}
+  .st-key-phone_bar a, .st-key-phone_bar button {{
+    flex-direction: column; align-items: center; justify-content: center; gap: .1rem; width: 100%; min-height: 3rem;
+    padding: .2rem 0; border: 0; background: transparent;
+  }}
+  .st-key-phone_bar p {{ font-size: .7rem; line-height: 1.1; text-align: center; white-space: nowrap }}
+  .st-key-phone_bar [data-testid="stPageLink-NavLink"] > span:first-child {{ margin: 0 }}
+}}
+</style>"""
+
+
+def page_config(title: str) -> None:
+    """The browser's tab, before anything else is shown."""
+    name = operator().name(language())
+    icon = ROOT / "static" / "icons" / "favicon.png"
+    st.set_page_config(page_title=f"{title} — {name}" if title else name, page_icon=str(icon), layout="wide")
+
+
+def dress() -> None:
+    """The stylesheet and the logo."""
+    mode = st.context.theme.type or "light"
+    back, line = (st.get_option(f"theme.{mode}.{name}") for name in ("backgroundColor", "borderColor"))
+    st.html(_STYLE.format(back=back, line=line))
+    st.logo(str(logo()), size="large")
+
+
+def logo() -> Path:
+    """The operator's logo for the theme in use."""
+    chosen = operator().logo_dark if st.context.theme.type == "dark" else operator().logo
+    return ROOT / chosen
+
+
+def head_menu(visitor: Visitor | None, screens: dict[str, Any]) -> None:
+    """At the right end of the header: the menu of whoever is signed in, or the other language for who is not.
+
+    `screens` are pages offered in the menu, by title.
+    """
+    other = Language.EN if language() is Language.RU else Language.RU
+    with st.container(horizontal=True, key="head_menu", gap="small", vertical_alignment="center", width="content"):
+        if settings().is_demo:
+            st.badge(t("shell.demo"), color="violet", icon=":material/play_circle:")
+        if visitor is None:
+            st.button(
+                t(f"shell.switch_to_{other.value}"), key="switch_language", type="tertiary", on_click=speak, args=(other,)
+            )
+            return
+        switch, leave = t(f"shell.switch_to_{other.value}"), t("shell.sign_out")
+        st.menu_button(
+            md(visitor.first_name),
+            [*screens, switch, leave],
+            icon=":material/account_circle:",
+            type="tertiary",
+            key="person_menu",
+            on_click=_chosen,
+            args=(visitor, {switch: other, leave: None, **screens}),
+        )
+
+
+def _chosen(visitor: Visitor, meanings: dict[str, Any]) -> None:
+    meaning = meanings.get(st.session_state.get("person_menu") or "", "")
+    if meaning is None:
+        _sign_out(visitor)
+    elif isinstance(meaning, Language):
+        try:
+            perform(choose_language, visitor=visitor, language=meaning)
+        except Refusal:
+            return  # the page still changes; the choice is not kept
+        speak(meaning)
+    elif meaning:
+        st.switch_page(meaning)
+
+
+def _sign_out(visitor: Visitor) -> None:
+    try:
+        perform(end_session, visitor=visitor)
+    finally:
+        forget()
+
+
+def phone_bar(pages: list[tuple[Any, str, str]], rest: dict[str, Any]) -> None:
+    """The four commonest screens in reach of a thumb, and the rest behind "more"; shown up to 640 px by the stylesheet."""
+    with st.container(horizontal=True, key="phone_bar", gap=None):
+        for page, title, icon in pages:
+            st.page_link(page, label=title, icon=icon, width="stretch")
+        if rest:
+            st.menu_button(
+                t("shell.more"),
+                list(rest),
+                icon=":material/more_horiz:",
+                type="tertiary",
+                key="phone_more",
+                width="stretch",
+                on_click=lambda: st.switch_page(rest[st.session_state["phone_more"]]),
+            )
+
+
+def something_broke(reference: str) -> None:
+    """What a person sees when a screen failed: a sentence, a number to quote, a way on."""
+    with st.container(horizontal_alignment="center"):
+        st.space("large")
+        st.title(t("shell.broke_title"), anchor=False, text_alignment="center")
+        st.markdown(t("shell.broke_text"), text_alignment="center")
+        st.caption(t("shell.broke_reference", reference=reference), text_alignment="center")
+        st.button(t("shell.try_again"), type="primary", icon=":material/refresh:", key="try_again")
+
+
+def busy() -> None:
+    """What a person sees when the database is locked or down."""
+    with st.container(horizontal_alignment="center"):
+        st.space("large")
+        st.title(t("shell.busy_title"), anchor=False, text_alignment="center")
+        st.markdown(t("refusal.unavailable"), text_alignment="center")
+        st.button(t("shell.try_again"), type="primary", icon=":material/refresh:", key="try_again")

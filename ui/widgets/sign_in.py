@@ -1,0 +1,93 @@
+"""The sign-in form: streamlit-authenticator's form, flow and bcrypt, on our own store of people and sessions.
+
+What the package keeps in dictionaries and a script-readable cookie is replaced: people are one indexed query, tries are
+counted in the database, and the session is the server's. Decision 5 says why.
+"""
+
+from typing import Any
+
+import streamlit as st
+from streamlit_authenticator.controllers import AuthenticationController, CookieController
+from streamlit_authenticator.models import AuthenticationModel
+from streamlit_authenticator.utilities import Hasher, Validator
+from streamlit_authenticator.views import Authenticate
+
+from actions.sessions import OpenedSession, sign_in
+from rules.refusals import Refusal
+from texts import t
+from ui.widgets.session import address, begin, browser
+
+_REFUSED, _STATUS = "_sign_in_refused", "authentication_status"
+
+
+class _Model(AuthenticationModel):
+    """The package's model without its dictionary of all users."""
+
+    def __init__(self) -> None:
+        super().__init__({"usernames": {}}, auto_hash=False, validator=Validator())
+
+    def login(self, username: str, password: str, *_: Any, **__: Any) -> bool:
+        """Check the pair; a success leaves the opened session for the cookie step."""
+        st.session_state[_STATUS] = None
+        try:
+            opened = sign_in(
+                name=username, password=password, address=address(), browser=browser(), check=Hasher.check_pw
+            )
+        except Refusal as refusal:
+            st.session_state[_REFUSED] = refusal
+            return False
+        st.session_state["_opened"] = opened
+        return True
+
+
+class _Controller(AuthenticationController):
+    def __init__(self) -> None:
+        self.authentication_model, self.validator = _Model(), self.authentication_validator()
+
+    @staticmethod
+    def authentication_validator() -> Validator:
+        return Validator()
+
+    def login(self, username: str | None = None, password: str | None = None, *_: Any, **__: Any) -> bool | None:
+        """As the package does, but the password goes on exactly as it was typed."""
+        if not username or not password:
+            return None
+        return self.authentication_model.login(username, password)
+
+
+class _Cookies(CookieController):
+    """Nothing is read from or written to a cookie here: `ui.widgets.session` and the bridge do."""
+
+    def __init__(self) -> None:
+        pass
+
+    def get_cookie(self) -> None:
+        return None
+
+    def set_cookie(self) -> None:
+        opened: OpenedSession = st.session_state.pop("_opened")
+        begin(opened)
+        st.rerun()
+
+
+class _Form(Authenticate):
+    def __init__(self) -> None:
+        self.path = None
+        self.attrs = {"login_sleep_time": 0}
+        self.cookie_controller, self.authentication_controller = _Cookies(), _Controller()
+
+
+def sign_in_form() -> None:
+    """The form, and under it why the last try was refused. A success reruns into the portal."""
+    labels = {
+        "Form name": t("sign_in.title"),
+        "Username": t("sign_in.name"),
+        "Password": t("sign_in.password"),
+        "Login": t("sign_in.submit"),
+    }
+    _Form().login(fields=labels, key="sign_in")
+    refusal = st.session_state.pop(_REFUSED, None)
+    if refusal is not None:
+        from texts import sentence
+
+        st.error(sentence(refusal), icon=":material/error:")
