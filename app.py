@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
+import clock
 import streamlit as st
 from starlette.middleware import Middleware
 
@@ -59,10 +60,18 @@ def give_up(why: object) -> NoReturn:
 def prepare() -> None:
     """Make sure there is a database to serve: a demo makes and fills its own, anything else must be there already."""
     engine = database()
-    if settings().is_demo and schema.current(engine) is None:
-        from seed.run import seed_demo
+    if settings().is_demo and schema.is_empty(engine):
+        from seed.run import run as seed
 
-        seed_demo(engine)
+        chosen = settings()
+        print(f"\n  Making the demo's data: {chosen.demo_customers} customers, {chosen.demo_months} months", file=sys.stderr)  # noqa: T201
+        seed(
+            engine=engine,
+            customers=chosen.demo_customers,
+            months=chosen.demo_months,
+            seed=chosen.demo_seed,
+            as_of=clock.today(),
+        )
     schema.require_current(engine)
 
 

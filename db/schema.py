@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.engine import database
-from models import Region
+from models import Customer, Region
 
 HERE = Path(__file__).parent
 
@@ -66,6 +66,15 @@ def load_regions(connection: sa.Connection) -> None:
     statement = insert(Region.__table__).values(rows)  # type: ignore[attr-defined]
     fresh = {name: statement.excluded[name] for name in ("name_ru", "name_en", "time_zone", "position")}
     connection.execute(statement.on_conflict_do_update(index_elements=["code"], set_=fresh))
+
+
+def is_empty(engine: sa.Engine) -> bool:
+    """Whether nothing lives in the database yet: no schema, or the current one with nobody in it."""
+    at = current(engine)
+    if at is None:
+        return True
+    with engine.connect() as connection:
+        return at == newest() and connection.execute(sa.select(sa.literal(1)).select_from(Customer).limit(1)).first() is None
 
 
 def require_current(engine: sa.Engine) -> None:

@@ -51,7 +51,7 @@ def _table(of: Language) -> tuple[dict[str, tuple[str, ...]], Callable[[int], in
         for message in catalogue:
             if not message.id:
                 continue
-            key = message.id[0] if isinstance(message.id, tuple) else message.id
+            key = str(message.id[0] if isinstance(message.id, tuple) else message.id)
             said = message.string if isinstance(message.string, tuple) else (message.string,)
             if key in table:
                 raise ValueError(f"{file.name}: {key} is defined twice")

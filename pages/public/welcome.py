@@ -49,15 +49,12 @@ if settings().is_demo:
 
 st.title(t("sign_in.headline", operator=operator().name(language())), anchor=False)
 st.caption(t("sign_in.promise"))
-if shown:
-    form, people = st.columns([4, 7], gap="large")
-else:
-    form, people = st.columns([4, 3])[0], None
+form, people = st.columns([4, 7], gap="large")
 with form:
     sign_in_form()
     if shown:
         st.caption(t("sign_in.demo_password"))
-if people is not None:
+if shown:
     with people:
         st.subheader(t("sign_in.personas"), anchor=False)
         with st.grid(3, min_column_width=210, gap="small"):

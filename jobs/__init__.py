@@ -1,0 +1,1 @@
+"""What happens with nobody looking; thin: chooses the work, calls actions."""
