@@ -4,6 +4,7 @@ import gc
 import json
 import logging
 import os
+import secrets
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,16 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
-import clock
 import streamlit as st
 from starlette.middleware import Middleware
 
+import clock
 from db import database, schema
+from jobs import loop
 from routes.hardening import Hardening
 from routes.health import HEALTH_ROUTES
 from routes.pwa import pwa_routes
 from routes.session import SESSION_ROUTES
 from settings import SettingsError, operator, settings
+from ui.widgets import shell
 
 HERE = Path(__file__).parent
 
@@ -80,8 +83,6 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Start: settings, database, background work. What start-up left behind is frozen out of garbage collection."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from jobs import loop
-
     try:
         prepare()
     except (SettingsError, schema.SchemaError) as error:
@@ -93,6 +94,14 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     gc.freeze()
     yield
     loop.stop()
+
+
+def script_failed(error: BaseException) -> bool:
+    """The portal itself failed, outside any screen: still a sentence and a reference, never a stack trace."""
+    reference = secrets.token_hex(4).upper()
+    logging.getLogger("kabinet.portal").error("portal failed, reference %s", reference, exc_info=error)
+    shell.something_broke(reference)
+    return True
 
 
 log_as_json()
@@ -117,4 +126,5 @@ app = st.App(
         )
     ],
     lifespan=lifespan,
+    on_script_error=script_failed,
 )

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError as DatabaseError
 
 from db.engine import database
 from models import Customer, Region
@@ -92,6 +92,6 @@ def state() -> str:
         require_current(database())
     except SchemaError:
         return "schema"
-    except SQLAlchemyError:
+    except DatabaseError:
         return "database"
     return "ok"

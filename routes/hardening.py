@@ -21,6 +21,9 @@ CLOSED = ("/_stcore/metrics", "/_stcore/agent")
 YEAR = 31_536_000
 _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.S)
 _COMPRESSIBLE = re.compile(r"text/|application/(javascript|json|manifest\+json)|image/svg")
+_DEEP = re.compile(r"^/[^/]+(/_stcore/.*)$")
+"""The front end at a deep link asks beside the page first, as if it were mounted there; the answer is at the root."""
+
 _PACKED_FILES = 400
 """How many compressed static files are kept: Streamlit's front end has some 300."""
 
@@ -47,6 +50,9 @@ class Hardening:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        deep = _DEEP.match(scope["path"])
+        if deep:
+            scope = {**scope, "path": deep[1], "raw_path": deep[1].encode()}
         app: ASGIApp = self.app
         if scope["path"].startswith(CLOSED):
             app = PlainTextResponse("Not Found", 404)

@@ -19,6 +19,8 @@ from ui.widgets.session import forget, speak
 _STYLE = """<style>
 .st-key-head_menu {{ position: fixed; top: .55rem; right: 1rem; z-index: 1000000; width: auto !important }}
 .st-key-phone_bar {{ display: none }}
+.st-key-sign_in [data-testid="stFormSubmitButton"] button {{ width: 100%; background: {act}; border-color: {act}; color: #fff }}
+.st-key-sign_in [data-testid="stFormSubmitButton"] {{ width: 100% !important }}
 @media (max-width: 640px) {{
   .st-key-head_menu {{ right: .5rem }}
   .st-key-phone_bar {{
@@ -47,8 +49,8 @@ def page_config(title: str) -> None:
 def dress() -> None:
     """The stylesheet and the logo."""
     mode = st.context.theme.type or "light"
-    back, line = (st.get_option(f"theme.{mode}.{name}") for name in ("backgroundColor", "borderColor"))
-    st.html(_STYLE.format(back=back, line=line))
+    back, line, act = (st.get_option(f"theme.{mode}.{name}") for name in ("backgroundColor", "borderColor", "primaryColor"))
+    st.html(_STYLE.format(back=back, line=line, act=act))
     st.logo(str(logo()), size="large")
 
 
@@ -68,9 +70,7 @@ def head_menu(visitor: Visitor | None, screens: dict[str, Any]) -> None:
         if settings().is_demo:
             st.badge(t("shell.demo"), color="violet", icon=":material/play_circle:")
         if visitor is None:
-            st.button(
-                t(f"shell.switch_to_{other.value}"), key="switch_language", type="tertiary", on_click=speak, args=(other,)
-            )
+            st.button(t(f"shell.switch_to_{other.value}"), key="switch_language", type="tertiary", on_click=speak, args=(other,))
             return
         switch, leave = t(f"shell.switch_to_{other.value}"), t("shell.sign_out")
         st.menu_button(

@@ -30,9 +30,7 @@ class _Model(AuthenticationModel):
         """Check the pair; a success leaves the opened session for the cookie step."""
         st.session_state[_STATUS] = None
         try:
-            opened = sign_in(
-                name=username, password=password, address=address(), browser=browser(), check=Hasher.check_pw
-            )
+            opened = sign_in(name=username, password=password, address=address(), browser=browser(), check=Hasher.check_pw)
         except Refusal as refusal:
             st.session_state[_REFUSED] = refusal
             return False
