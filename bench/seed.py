@@ -1,8 +1,8 @@
 """What the seeder costs, against what it replaces and against the least it could cost, measured in the same run.
 
-Both references get the very rows that the seeder wrote: once as plain `sqlite3.executemany` into an empty database of
-the same schema and settings (nothing is drawn, so this is the floor), once the usual way of seeding: Faker and an ORM
-object for each row, `session.add`.
+Of two tries each, ours and theirs, the best counts: other work on the machine only ever slows down. Both references are
+about rows like the seeder's: its very rows by plain `sqlite3.executemany` into an empty database of the same schema with
+its indexes (nothing is drawn), and the usual way of seeding, Faker and an ORM object for each row with `session.add`.
 """
 
 import os
@@ -129,11 +129,12 @@ def _faker_and_add(folder: Path) -> float:
 
 def measure() -> list[dict[str, Any]]:
     """Figures as {figure, value, unit, reference, ratio, target, holds}."""
-    with tempfile.TemporaryDirectory(prefix="kabinet-bench-") as name:
-        folder = Path(name)
-        whole = min(_whole_process(_sub(folder, number)) for number in range(2))
-        ours, plain, total = _seeder_and_floor(folder)
-        faker = _faker_and_add(folder)
+    with tempfile.TemporaryDirectory(prefix="kabinet-bench-") as made:
+        folder = Path(made)
+        whole = min(_whole_process(_sub(folder, f"process{number}")) for number in range(2))
+        tries = [_seeder_and_floor(_sub(folder, f"rows{number}")) for number in range(2)]
+        ours, plain, total = max(one for one, _, _ in tries), max(one for _, one, _ in tries), tries[0][2]
+        faker = max(_faker_and_add(_sub(folder, f"faker{number}")) for number in range(2))
     rate = f"rows/s, {total:,} rows"
     return [
         _figure("300 customers × 24 months, whole process", whole, "s", SECONDS_TARGET, "≤ 1", whole <= SECONDS_TARGET),
@@ -142,8 +143,8 @@ def measure() -> list[dict[str, Any]]:
     ]
 
 
-def _sub(folder: Path, number: int) -> Path:
-    made = folder / str(number)
+def _sub(folder: Path, name: str) -> Path:
+    made = folder / name
     made.mkdir()
     return made
 

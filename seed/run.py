@@ -64,9 +64,10 @@ def run(
 ) -> SeedReport:
     """Fill an empty database with customers whose history has `months` full months and ends on `as_of`.
 
-    The same arguments give the same rows, password salts and the moment of seeding aside. Personas are among the
-    customers. Everything before midnight in Moscow of `as_of` has happened, and that day's billing run if it is the
-    1st. Raises SeedRefused when the database has customers already and `reset` is not given, and for impossible numbers.
+    The same arguments give the same rows, the password's salt and the moments of seeding and counting aside. Personas
+    are among the customers; their states are promised from six months on, what they pay in a year from twelve.
+    Everything before midnight in Moscow of `as_of` has happened, and that day's billing run if it is the 1st.
+    Raises SeedRefused when the database has customers already and `reset` is not given, and for impossible numbers.
     """
     began = time.perf_counter()
     tell: Report = report or (lambda _share, _stage: None)
