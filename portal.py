@@ -86,8 +86,6 @@ def member(visitor: Visitor) -> None:
     shown = screens_for(visitor.role, demo=settings().is_demo)
     pages = {screen.name: page_of(screen, default=screen is shown[0], hidden=screen.in_menu) for screen in shown}
     foreign = [screen.path for screen in SCREENS if screen not in shown and screen.path]
-    if shown[0].path:
-        foreign.append(shown[0].path)
     lost = stand_ins("not_found", foreign, title=t("shell.not_found_title"))
     page = st.navigation([*pages.values(), *lost], position="top")
     screen = next((screen for screen in shown if pages[screen.name] is page or pages[screen.name] == page), None)

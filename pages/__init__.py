@@ -38,7 +38,7 @@ SCREENS = (
     Screen("autopay", "autopay", "account/autopay.py", ":material/autorenew:", CUSTOMERS, in_bar=True),
     Screen("bonus", "bonus", "account/bonus.py", ":material/loyalty:", CUSTOMERS),
     Screen("mailbox", "mailbox", "account/mailbox.py", ":material/mail:", CUSTOMERS, in_menu=True, demo_only=True),
-    Screen("overview", "overview", "staff/overview.py", ":material/monitoring:", STAFF),
+    Screen("overview", "", "staff/overview.py", ":material/monitoring:", STAFF),
 )
 
 

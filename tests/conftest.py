@@ -96,3 +96,31 @@ def db(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine
     made.dispose()
     engine_module._engine_for.cache_clear()
     settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def seeded_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small demo: 60 customers with a year of history, personas among them; to be copied."""
+    from datetime import date
+
+    from seed.run import run
+
+    file = tmp_path_factory.mktemp("seeded") / "seeded.db"
+    made = make_engine(f"sqlite:///{file}")
+    run(engine=made, customers=60, months=12, seed=7, as_of=date.today())  # noqa: DTZ011
+    with made.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    made.dispose()
+    return file
+
+
+@pytest.fixture
+def seeded_db(seeded_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
+    """The process's database is a fresh copy of the small demo, on SQLite."""
+    file = tmp_path / "seeded.db"
+    shutil.copyfile(seeded_template, file)
+    made = use_database(f"sqlite:///{file}", monkeypatch)
+    yield made
+    made.dispose()
+    engine_module._engine_for.cache_clear()
+    settings.cache_clear()
