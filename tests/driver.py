@@ -5,6 +5,10 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+from sqlmodel import col, select
+from streamlit.runtime import context
+from streamlit.testing.v1 import AppTest
+
 import actions.sessions as sessions
 import clock
 from actions import perform
@@ -13,9 +17,6 @@ from models import Customer, DemoPersona, LoginSession
 from pages import SCREENS
 from rules.terms import Language
 from settings import ROOT
-from sqlmodel import col, select
-from streamlit.runtime import context
-from streamlit.testing.v1 import AppTest
 
 
 class Browser:

@@ -1,0 +1,154 @@
+"""The portal's door and shell, as people see them."""
+
+import pytest
+from sqlmodel import col, select
+
+from db import reading, transaction
+from models import Customer, LoginSession, PortalVisit
+from rules.terms import Language
+from settings import settings
+from tests.driver import Browser, Screen, cookie_of, customer_of, open_door, open_screen
+
+PERSONAS = ["family", "pensioner", "debtor", "student", "vip", "cottage", "newcomer", "analyst", "administrator"]
+pytestmark = pytest.mark.usefixtures("seeded_db")
+
+
+def test_a_demo_offers_nine_people_by_one_click_each():
+    door = open_door()
+    assert [button.key for button in door.app.button if button.key and button.key.startswith("enter_")] == [
+        f"enter_{key}" for key in PERSONAS
+    ]
+
+
+def test_production_offers_none(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KABINET_MODE", "production")
+    monkeypatch.setenv("SECRET_KEY", "k" * 40)
+    settings.cache_clear()
+    door = open_door()
+    assert not [button for button in door.app.button if button.key and button.key.startswith("enter_")]
+    assert "Демо" not in door.says
+
+
+@pytest.mark.parametrize("persona", PERSONAS)
+def test_one_click_brings_a_persona_to_their_first_screen(persona: str):
+    door = open_door().click(f"enter_{persona}")
+    assert not door.app.exception
+    with reading() as db:
+        name = db.get_one(Customer, customer_of(persona)).first_name
+    assert name in door.says
+    assert "sign_in" not in [button.key for button in door.app.button]
+
+
+def _submit(door: Screen, name: str, password: str) -> Screen:
+    door.app.text_input[0].set_value(name)
+    door.app.text_input[1].set_value(password)
+    next(
+        button for button in door.app.button if button.label in ("Войти", "Sign in") and not button.key.startswith("enter_")
+    ).click()
+    return door.run()
+
+
+@pytest.mark.parametrize("language", ["ru-RU", "en-GB"])
+def test_the_form_takes_the_demo_password_and_refuses_another_in_the_readers_language(language: str):
+    door = _submit(open_door(locale=language), "family@kabinet.example", "not it")
+    said = door.app.error[0].value
+    assert said.startswith("Неверный логин" if language == "ru-RU" else "That sign-in name")
+    assert not door.app.exception
+    inside = _submit(door, "family@kabinet.example", "Kabinet-2026")
+    assert not inside.app.error
+    assert "Анна" in inside.says
+
+
+def test_the_browsers_language_decides_at_first_and_russian_when_it_speaks_neither():
+    assert "Вход" in open_door(locale="ru-RU").says
+    assert "Sign in" in open_door(locale="en-US").says
+    assert "Вход" in open_door(locale="de-DE").says
+
+
+def test_the_persons_own_choice_wins_over_the_browser():
+    assert "Sign in" in open_door(cookies={"kabinet_language": "en"}, locale="ru-RU").says
+    assert "Demo" in open_screen("home", language=Language.EN).says
+
+
+def test_switching_the_language_before_signing_in_changes_the_page():
+    assert "Sign in" in open_door().click("switch_language").says
+
+
+def test_a_reload_stays_signed_in():
+    browser_cookie = cookie_of(customer_of("family"))
+    first, second = open_door(cookies=browser_cookie), open_door(cookies=browser_cookie)
+    assert "Анна" in first.says
+    assert "Анна" in second.says
+
+
+def test_a_session_that_was_ended_elsewhere_ends_here_at_the_next_step():
+    screen = open_screen("home")
+    with transaction() as db:
+        for session in db.exec(select(LoginSession).where(col(LoginSession.customer_id) == customer_of("family"))):
+            session.revoked_at = session.opened_at
+            db.add(session)
+    assert "Вход" in screen.run().says
+
+
+def test_a_resumed_script_session_without_its_cookie_shows_nothing_of_the_person():
+    """Streamlit resumes a session for anyone who knows its id; on another connection the cookie must name it."""
+    screen = open_screen("home")
+    screen.browser = Browser({}, connection="second")
+    stolen = screen.run()
+    assert "Вход" in stolen.says
+    assert "Анна Соколова" not in stolen.app.session_state.to_dict().values()
+
+
+def test_a_resumed_script_session_with_its_cookie_goes_on():
+    screen = open_screen("home")
+    screen.browser = Browser(screen.browser.cookies, connection="second")
+    assert "Анна" in screen.run().says
+
+
+def test_another_persons_cookie_does_not_take_over_a_script_session():
+    screen = open_screen("home")
+    screen.browser = Browser(cookie_of(customer_of("vip")), connection="second")
+    assert "Анна" not in screen.run().says
+
+
+def test_a_visit_is_counted_once_per_change_of_screen():
+    screen = open_screen("home", persona="pensioner")
+    screen.run()
+    screen.run()
+    with reading() as db:
+        visits = db.exec(
+            select(PortalVisit.screen)
+            .where(col(PortalVisit.customer_id) == customer_of("pensioner"))
+            .order_by(col(PortalVisit.id).desc())
+            .limit(2)
+        ).all()
+    assert visits[0] == "home"
+    screen.app.switch_page("pages/account/payments.py")
+    screen.run()
+    with reading() as db:
+        newest = db.exec(select(PortalVisit.screen).order_by(col(PortalVisit.id).desc()).limit(2)).all()
+    assert list(newest) == ["payments", "home"]
+
+
+def test_a_failing_screen_shows_a_reference_and_nothing_of_the_error(monkeypatch: pytest.MonkeyPatch, caplog):
+    import queries.home as home
+
+    def broken(*_, **__):
+        raise RuntimeError("the secret inside")
+
+    monkeypatch.setattr(
+        home,
+        next(
+            name
+            for name in vars(home)
+            if not name.startswith("_")
+            and callable(vars(home)[name])
+            and getattr(vars(home)[name], "__module__", "") == "queries.home"
+            and not isinstance(vars(home)[name], type)
+        ),
+        broken,
+    )
+    screen = open_screen("home")
+    assert "Номер обращения" in screen.says
+    assert "the secret inside" not in screen.says
+    assert "Traceback" not in screen.says
