@@ -147,6 +147,8 @@ _visit, _audit, _ledger, _figure = _table(PortalVisit), _table(AuditEntry), _tab
 
 _ONE: ColumnElement[str] = sa.literal_column("''")
 _COUNT = sa.func.count()
+_SHORT = 6
+"""Months: up to so many are looked up by index; more are read in one scan of the table, which is then quicker."""
 
 
 def _text(column: ColumnElement[Any]) -> ColumnElement[str]:
@@ -163,10 +165,16 @@ class _Span:
     today: date
 
     def moments(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        """A short span is found by the index of the moment; a long one is quicker read through, and `covers()` sifts."""
+        if len(months_between(self.first, self.last)) > _SHORT:
+            return column.is_not(None)
         return sa.and_(column >= month_begins_at(self.first), column < month_begins_at(next_month(self.last)))
 
     def days(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
         return sa.and_(column >= self.first, column <= min(month_end(self.last), self.today))
+
+    def covers(self, month_on: date) -> bool:
+        return self.first <= month_on <= self.last
 
 
 def _sums(what: ColumnElement[Any], month: Any, region: Any, part: Any, source: Any, *where: Any) -> sa.Select[Any]:
@@ -178,57 +186,66 @@ def _sums(what: ColumnElement[Any], month: Any, region: Any, part: Any, source: 
     )
 
 
-def _money(span: _Span) -> Iterator[tuple[Measure, sa.Select[Any]]]:
-    total = sa.func.sum(_transfer.c.amount_kopecks)
-    month = _MonthOfMoment(_transfer.c.occurred_at)
-    of_account = _transfer.join(_account, _account.c.id == _transfer.c.billing_account_id)
-    yield (
-        Measure.PAID,
-        _sums(
-            total,
-            month,
-            _account.c.region_code,
-            _text(_payment.c.method),
-            of_account.join(_payment, _payment.c.id == _transfer.c.payment_id),
-            _transfer.c.code == TransferCode.TOP_UP,
-            span.moments(_transfer.c.occurred_at),
-        ),
+def _moved(span: _Span) -> sa.Select[Any]:
+    """All money in one pass over the ledger: month, region, is_paid, part (method or service), kopecks, payments.
+
+    A payment for several accounts has a transfer for each; the one of the first account stands for the payment.
+    """
+    is_paid = _transfer.c.code == TransferCode.TOP_UP
+    earlier = sa.exists().where(
+        _payment_part.c.payment_id == _transfer.c.payment_id,
+        _payment_part.c.billing_account_id < _transfer.c.billing_account_id,
     )
-    yield (
-        Measure.CHARGED,
-        _sums(
-            total,
-            month,
-            _account.c.region_code,
-            _text(_account.c.service),
-            of_account,
-            _transfer.c.code.in_(CHARGE_CODES),
-            span.moments(_transfer.c.occurred_at),
-        ),
-    )
-    for measure, state in ((Measure.PAYMENTS, PaymentState.SUCCEEDED), (Measure.DECLINED, PaymentState.DECLINED)):
-        first = (
-            sa.select(
-                _payment.c.id,
-                _payment.c.method,
-                _payment.c.settled_at,
-                sa.func.min(_payment_part.c.billing_account_id).label("account_id"),
+    return (
+        sa.select(
+            _MonthOfMoment(_transfer.c.occurred_at).label("month_on"),
+            _account.c.region_code.label("region"),
+            sa.case((is_paid, 1), else_=0).label("is_paid"),
+            sa.case((is_paid, _text(_payment.c.method)), else_=_text(_account.c.service)).label("part"),
+            sa.func.sum(_transfer.c.amount_kopecks).label("kopecks"),
+            sa.func.sum(sa.case((sa.and_(is_paid, ~earlier), 1), else_=0)).label("payments"),
+        )
+        .select_from(
+            _transfer.join(_account, _account.c.id == _transfer.c.billing_account_id).outerjoin(
+                _payment, _payment.c.id == _transfer.c.payment_id
             )
-            .join(_payment_part, _payment_part.c.payment_id == _payment.c.id)
-            .where(_payment.c.state == state, span.moments(_payment.c.settled_at))
-            .group_by(_payment.c.id)
-            .subquery()
         )
-        yield (
-            measure,
-            _sums(
-                _COUNT,
-                _MonthOfMoment(first.c.settled_at),
-                _account.c.region_code,
-                _text(first.c.method),
-                first.join(_account, _account.c.id == first.c.account_id),
-            ),
+        .where(_transfer.c.code.in_((TransferCode.TOP_UP, *CHARGE_CODES)), span.moments(_transfer.c.occurred_at))
+        .group_by(*(sa.text(str(place)) for place in range(1, 5)))
+    )
+
+
+def _money(connection: sa.Connection, span: _Span) -> Iterator[Figure]:
+    for row in connection.execute(_moved(span)):
+        measure = Measure.PAID if row.is_paid else Measure.CHARGED
+        yield Figure(row.month_on, row.region, measure, row.part, int(row.kopecks))
+        if row.payments:
+            yield Figure(row.month_on, row.region, Measure.PAYMENTS, row.part, int(row.payments))
+
+
+def _shortfalls(span: _Span) -> Iterator[tuple[Measure, sa.Select[Any]]]:
+    """Money that did not come: declined payments, and what is owed now."""
+    declined = (
+        sa.select(
+            _payment.c.method,
+            _payment.c.settled_at,
+            sa.func.min(_payment_part.c.billing_account_id).label("account_id"),
         )
+        .join(_payment_part, _payment_part.c.payment_id == _payment.c.id)
+        .where(_payment.c.state == PaymentState.DECLINED, span.moments(_payment.c.settled_at))
+        .group_by(_payment.c.id)
+        .subquery()
+    )
+    yield (
+        Measure.DECLINED,
+        _sums(
+            _COUNT,
+            _MonthOfMoment(declined.c.settled_at),
+            _account.c.region_code,
+            _text(declined.c.method),
+            declined.join(_account, _account.c.id == declined.c.account_id),
+        ),
+    )
     if span.last == month_start(span.today):
         yield (
             Measure.OVERDUE,
@@ -381,13 +398,15 @@ def _months(span: _Span) -> sa.Subquery:
 
 
 def _first_month(connection: sa.Connection, today: date) -> date:
-    """The accounting month in which the ledger or the use of the portal begins; the current one when there is neither.
+    """The accounting month in which the ledger begins; without a ledger, the first visit's, else the current one.
 
-    People and contracts may be older; they are in the standing figures from then on.
+    People, contracts and refusals may be older; what stands is in the figures from then on.
     """
-    columns = (_transfer.c.occurred_at, _visit.c.at, _audit.c.at)
-    moments = [connection.scalar(sa.select(sa.func.min(column))) for column in columns]
-    return min([accounting_month(moment) for moment in moments if moment is not None] + [month_start(today)])
+    for column in (_transfer.c.occurred_at, _visit.c.at):
+        moment = connection.scalar(sa.select(sa.func.min(column)))
+        if moment is not None:
+            return min(accounting_month(moment), month_start(today))
+    return month_start(today)
 
 
 def _runs(months: Sequence[date]) -> Iterator[tuple[date, date]]:
@@ -412,17 +431,21 @@ def count(connection: sa.Connection, *, months: Sequence[date] | None = None, to
     current = month_start(today)
     if months is None:
         months = months_between(_first_month(connection, today), current)
-    found = []
+    found: list[Figure] = []
     for first, last in _runs([month for month in months if month_start(month) <= current]):
         span = _Span(first, last, today)
-        for source in (_money, _happenings, _standing):
-            for measure, query in source(span):
-                found += [
-                    Figure(row.month_on, row.region, measure, row.part, int(row.value)) for row in connection.execute(query)
-                ]
+        found += [figure for figure in _counted(connection, span) if span.covers(figure.month_on)]
         counted_at = round(clock.now().timestamp() * 1000)
         found += [Figure(month, NOWHERE, Measure.COUNTED_AT, "", counted_at) for month in months_between(first, last)]
     return found
+
+
+def _counted(connection: sa.Connection, span: _Span) -> Iterator[Figure]:
+    yield from _money(connection, span)
+    for source in (_shortfalls, _happenings, _standing):
+        for measure, query in source(span):
+            for row in connection.execute(query):
+                yield Figure(row.month_on, row.region, measure, row.part, int(row.value))
 
 
 def store(connection: sa.Connection, figures: Sequence[Figure], *, today: date) -> None:

@@ -247,5 +247,5 @@ def _options(db: Session, figures: pd.DataFrame, last: date) -> pd.DataFrame:
     return (
         frame[frame[counts].any(axis=1)]
         .drop(columns="service")
-        .sort_values(["active", "connected"], ascending=False, kind="stable")
+        .sort_values(["share", "connected"], ascending=False, kind="stable")
     )
