@@ -1,0 +1,151 @@
+"""The real thing: `streamlit run app.py` on a seeded database of its own, and the Chromium that is installed."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from settings import ROOT
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+ARGUMENTS = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/browser/" in item.path.as_posix():
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The installed Chromium or Chrome; without one these tests are skipped, or fail where they must run."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None) or (MAC if Path(MAC).exists() else None)
+    if found is None:
+        message = "no Chromium or Chrome is installed: the browser tests did not run"
+        if os.environ.get("KABINET_BROWSER_REQUIRED"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        sandbox = [] if os.geteuid() else ["--no-sandbox"]
+        started = playwright.chromium.launch(executable_path=found, args=[*ARGUMENTS, *sandbox])
+        yield started
+        started.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def served(database_url: str, log: Path, **environment: str) -> Iterator[str]:
+    """The app on a free port, ready to answer; its output goes to `log`."""
+    port = free_port()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
+            cwd=ROOT,
+            env={**os.environ, "DATABASE_URL": database_url, **environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    url = f"http://localhost:{port}"
+    try:
+        for _ in range(300):
+            try:
+                with urllib.request.urlopen(f"{url}/healthz", timeout=2) as answer:
+                    if answer.status == 200:
+                        break
+            except OSError:
+                time.sleep(0.1)
+            assert process.poll() is None, log.read_text()
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def site(browser: Browser, seeded_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the running demo."""
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copyfile(seeded_template, folder / "kabinet.db")
+    with served(f"sqlite:///{folder / 'kabinet.db'}", folder / "server.log") as url:
+        yield url
+    assert "Traceback" not in (folder / "server.log").read_text(), "the server logged a stack trace"
+
+
+class Tab:
+    """A page of a browser of its own, with what it asked for and what it complained of."""
+
+    def __init__(self, context: BrowserContext, site: str) -> None:
+        self.context, self.site = context, site
+        self.page: Page = context.new_page()
+        self.hosts: set[str] = set()
+        self.complaints: list[str] = []
+        self.page.on("request", self._asked)
+        self.page.on("websocket", lambda socket: self.hosts.add(socket.url.split("/")[2]))
+        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _asked(self, request: object) -> None:
+        url = request.url  # type: ignore[attr-defined]
+        if url.startswith("http"):
+            self.hosts.add(url.split("/")[2])
+
+    def open(self, path: str = "") -> Page:
+        self.page.goto(f"{self.site}/{path}")
+        return self.page
+
+    def enter(self, persona: str, path: str = "") -> Page:
+        """Sign in as a persona by one click, on the way to a path."""
+        self.open(path)
+        self.page.locator(f".st-key-enter_{persona} button").click()
+        self.page.locator(".st-key-person_menu").wait_for()
+        self.settle()
+        return self.page
+
+    def settle(self) -> None:
+        """Wait until no script is running."""
+        self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+        self.page.wait_for_timeout(300)
+
+    def choose(self, menu: str, option: str) -> None:
+        """Pick an entry of a menu button by the menu's key."""
+        self.page.locator(f".st-key-{menu} button").click()
+        self.page.get_by_role("menuitem", name=option).or_(self.page.get_by_role("option", name=option)).first.click()
+        self.settle()
+
+
+@pytest.fixture
+def tab_of(browser: Browser, site: str):
+    """Make tabs: `tab_of(width=390, dark=True, language="en-GB")`; each in a fresh browser profile."""
+    contexts = []
+
+    def make(*, width: int = 1440, dark: bool = False, language: str = "ru-RU", context: BrowserContext | None = None) -> Tab:
+        if context is None:
+            context = browser.new_context(
+                viewport={"width": width, "height": 900 if width > 640 else 844},
+                color_scheme="dark" if dark else "light",
+                locale=language,
+                timezone_id="Europe/Moscow",
+            )
+            context.set_default_timeout(20_000)
+            contexts.append(context)
+        return Tab(context, site)
+
+    yield make
+    for context in contexts:
+        context.close()

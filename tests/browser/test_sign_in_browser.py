@@ -1,0 +1,105 @@
+"""Signing in and out in a real browser."""
+
+import pytest
+
+
+def test_a_persona_enters_by_one_click_and_a_reload_stays_in_without_the_form_flashing(tab_of):
+    tab = tab_of()
+    page = tab.enter("family")
+    page.wait_for_timeout(1000)
+    assert "kabinet" in {cookie["name"] for cookie in tab.context.cookies()}
+    page.add_init_script(
+        "window.sawForm = false; new MutationObserver(() => { if (document.querySelector('input[type=password]')) window.sawForm = true })"
+        ".observe(document, {subtree: true, childList: true})"
+    )
+    page.reload()
+    page.locator(".st-key-person_menu").wait_for()
+    tab.settle()
+    assert page.evaluate("window.sawForm") is False
+
+
+def test_no_script_can_read_the_session_cookie(tab_of):
+    tab = tab_of()
+    page = tab.enter("pensioner")
+    page.wait_for_timeout(1000)
+    cookie = next(cookie for cookie in tab.context.cookies() if cookie["name"] == "kabinet")
+    assert cookie["httpOnly"] is True
+    assert cookie["sameSite"] == "Lax"
+    assert "kabinet=" not in page.evaluate("document.cookie")
+
+
+def test_a_deep_link_lands_where_it_points_after_signing_in(tab_of):
+    tab = tab_of()
+    page = tab.enter("family", "payments?period=year")
+    assert page.url.split("/", 3)[3].startswith("payments")
+    assert "Платежи" in page.locator("h1").first.inner_text()
+
+
+def test_a_second_tab_is_signed_in_too(tab_of):
+    tab = tab_of()
+    tab.enter("family").wait_for_timeout(1000)
+    second = tab_of(context=tab.context)
+    page = second.open("autopay")
+    page.locator(".st-key-person_menu").wait_for()
+    assert "Автоплат" in page.locator("h1").first.inner_text()
+
+
+def test_after_signing_out_a_copied_cookie_opens_nothing(tab_of, browser):
+    tab = tab_of()
+    page = tab.enter("debtor")
+    page.wait_for_timeout(1000)
+    copied = [cookie for cookie in tab.context.cookies() if cookie["name"] == "kabinet"]
+    tab.choose("person_menu", "Выйти")
+    page.locator("input[type=password]").wait_for()
+    page.wait_for_timeout(500)
+    assert "kabinet" not in {cookie["name"] for cookie in tab.context.cookies()}
+    thief = browser.new_context()
+    thief.add_cookies(copied)
+    stolen = thief.new_page()
+    stolen.goto(tab.site)
+    stolen.locator("input[type=password]").wait_for()
+    assert stolen.locator(".st-key-person_menu").count() == 0
+    thief.close()
+
+
+def test_enter_submits_the_form_and_a_wrong_password_is_one_neutral_sentence(tab_of):
+    page = tab_of().open()
+    page.locator(".st-key-sign_in input").nth(0).fill("family@kabinet.example")
+    page.locator("input[type=password]").fill("not the password")
+    page.locator("input[type=password]").press("Enter")
+    page.get_by_text("Неверный логин или пароль").wait_for()
+    page.locator("input[type=password]").fill("Kabinet-2026")
+    page.locator("input[type=password]").press("Enter")
+    page.locator(".st-key-person_menu").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("language", "lang", "word"), [("ru-RU", "ru", "Вход"), ("en-GB", "en", "Sign in"), ("de-DE", "ru", "Вход")]
+)
+def test_the_page_speaks_the_browsers_language(tab_of, language: str, lang: str, word: str):
+    page = tab_of(language=language).open()
+    page.get_by_text(word).first.wait_for()
+    assert page.evaluate("document.documentElement.lang") == lang
+
+
+def test_a_chosen_language_stays_after_a_reload(tab_of):
+    tab = tab_of()
+    page = tab.open()
+    page.locator(".st-key-switch_language button").click()
+    page.get_by_text("Sign in").first.wait_for()
+    page.locator("html[lang=en]").wait_for()
+    page.wait_for_timeout(500)
+    page.reload()
+    page.get_by_text("Sign in").first.wait_for()
+    assert page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_an_unknown_address_is_a_page_of_ours(tab_of):
+    page = tab_of().enter("family", "nowhere")
+    page.get_by_text("Такой страницы нет").first.wait_for()
+
+
+def test_a_customer_does_not_find_what_is_for_staff_and_staff_do(tab_of):
+    staff = tab_of().enter("analyst")
+    assert staff.get_by_text("Обзор").count() > 0
+    assert tab_of().enter("family").get_by_text("Обзор").count() == 0
