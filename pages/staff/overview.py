@@ -167,7 +167,7 @@ if counted is not None:
     st.caption(t(key, moment=moment(counted, visitor.time_zone), month=month(last, year=False).capitalize()))
 if seen.is_empty:
     st.info(t("overview.empty.region"), icon=":material/search_off:")
-    st.button(t("overview.show_everywhere"), on_click=show_everywhere)
+    st.button(t("overview.show_everywhere"), on_click=show_everywhere, key="overview_everywhere")
     st.stop()
 show_tiles(tiles(seen))
 with st.grid(3, min_column_width=330, gap="medium") as grid:

@@ -387,7 +387,8 @@ def _ranked_card(key: str, counts: pd.Series, kind: str, colour: str, name: str)
 
 
 def _named(kind: str, part: str) -> str:
-    key = f"overview.{kind}.{part}"
+    """A screen by its title, a refusal by its short name; what has none (any more) by its code."""
+    key = f"screen.{part}" if kind == "screen" else f"overview.reason.{part}"
     return t(key) if has_text(key) else part
 
 
