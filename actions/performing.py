@@ -20,18 +20,19 @@ ACTIONS: dict[str, Callable[..., Any]] = {}
 """All actions by name. A test calls each of them with somebody else's ids and expects a refusal."""
 
 
-def action(name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
+def action(name: str, *, beforehand: Callable[..., None] | None = None) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Declare an action: `def verb(db, *, visitor, …)`. The caller owns the transaction; see `perform()`.
 
     An action checks the visitor's right first (`db.access`), then the rules, then writes; it refuses by raising a
-    `rules.refusals.Refusal`. Parameters that name rows end in `_id`.
+    `rules.refusals.Refusal`. Parameters that name rows end in `_id`. `beforehand`, called with the same arguments, runs
+    in a transaction of its own before it: what must stay although the action is refused, such as the count of tries.
     """
 
     def declare(function: Callable[..., T]) -> Callable[..., T]:
         if name in ACTIONS:
             raise ValueError(f"two actions are called {name}")
         ACTIONS[name] = function
-        function.action_name = name  # type: ignore[attr-defined]
+        function.action_name, function.beforehand = name, beforehand  # type: ignore[attr-defined]
         return function
 
     return declare
@@ -44,7 +45,11 @@ def perform(act: Callable[..., T], *, visitor: Visitor | None, **given: Any) -> 
     Raises Unavailable when the database is locked or down (nothing is recorded then, there is nowhere to).
     """
     name: str = act.action_name  # type: ignore[attr-defined]
+    beforehand: Callable[..., None] | None = act.beforehand  # type: ignore[attr-defined]
     try:
+        if beforehand is not None:
+            with transaction() as db:
+                beforehand(db, visitor=visitor, **given)
         with transaction() as db:
             result = act(db, visitor=visitor, **given)
             _record(db, name, visitor, given, Outcome.DONE)

@@ -87,7 +87,7 @@ def test_a_chosen_language_stays_after_a_reload(tab_of):
     page = tab.open()
     page.locator(".st-key-switch_language button").click()
     page.get_by_text("Sign in").first.wait_for()
-    page.locator("html[lang=en]").wait_for()
+    page.locator("html[lang=en]").wait_for(state="attached")
     page.wait_for_timeout(500)
     page.reload()
     page.get_by_text("Sign in").first.wait_for()
