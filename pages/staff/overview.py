@@ -3,174 +3,42 @@
 The period and the regions are in the address, so that a view can be sent to a colleague.
 """
 
-from datetime import date, datetime
-from typing import Any
-
 import streamlit as st
 
 import clock
 from db import reading
-from queries.overview import Overview, counted_at, counted_months, overview, regions
-from rules.periods import add_months, month_start, months_between
-from rules.terms import Language
-from rules.visitor import Visitor
-from texts import language, moment, month, speaking, t
-from ui.charts.staff import Card, Tile, cards, tiles
+from queries.figures import accounting_month
+from queries.overview import counted_at, counted_months
+from texts import moment, month, t
+from ui.charts.staff import tiles
+from ui.widgets.overview import drawn, everywhere, filters, show_cards, show_tiles
 from ui.widgets.session import signed_in
 
-PERIODS = ("12", "24", "own")
-FORMATS: dict[str, dict[str, Any]] = {
-    "money": {"format": "localized", "step": 0.01},
-    "count": {"format": "localized"},
-    "share": {"format": "percent"},
-}
-
-
-@st.cache_data(show_spinner=False)
-def region_names(_visitor: Visitor, spoken: Language) -> dict[str, str]:
-    with reading() as db:
-        return regions(db, visitor=_visitor, language=spoken)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def seen_as(
-    _visitor: Visitor,
-    first: date,
-    last: date,
-    codes: tuple[str, ...],
-    counted: datetime | None,  # noqa: ARG001
-    spoken: Language,
-    palette: tuple[str, ...],
-) -> tuple[Overview, list[Card]]:
-    """What there is to show. `counted` makes it anew when the figures were counted again, `spoken` in each language."""
-    with reading() as db:
-        seen = overview(db, visitor=_visitor, first=first, last=last, region_codes=codes)
-    with speaking(spoken):
-        return seen, [] if seen.is_empty else cards(seen, palette=palette)
-
-
-def from_address(span: tuple[date, date], names: dict[str, str]) -> None:
-    """Set the filters by the address when it was opened or went back. It holds codes: a link means the same in both languages."""
-    said = {key: st.query_params.get(key, "") for key in ("period", "since", "until", "region")}
-    if st.session_state.get("overview_address") == said and "overview_period" in st.session_state:
-        return
-    st.session_state.overview_address = said
-    months = {each.strftime("%Y-%m"): each for each in months_between(*span)}
-    st.session_state.overview_period = said["period"] if said["period"] in PERIODS else PERIODS[0]
-    st.session_state.overview_since = months.get(said["since"], max(span[0], add_months(span[1], -11)))
-    st.session_state.overview_until = months.get(said["until"], span[1])
-    st.session_state.overview_region = [code for code in said["region"].split(",") if code in names]
-
-
-def to_address() -> None:
-    """Write the filters into the address; what is as it comes is left out."""
-    chosen = st.session_state
-    own = chosen.overview_period == "own"
-    said = {
-        "period": "" if chosen.overview_period == PERIODS[0] else chosen.overview_period,
-        "since": chosen.overview_since.strftime("%Y-%m") if own else "",
-        "until": chosen.overview_until.strftime("%Y-%m") if own else "",
-        "region": ",".join(chosen.overview_region),
-    }
-    for key, value in said.items():
-        if value != st.query_params.get(key, ""):
-            if value:
-                st.query_params[key] = value
-            else:
-                del st.query_params[key]
-    chosen.overview_address = said
-
-
-def show_everywhere() -> None:
-    st.session_state.overview_region = []
-
-
-def palette() -> tuple[str, ...]:
-    theme = st.context.theme.type or "light"
-    return tuple(st.get_option(f"theme.{theme}.chartCategoricalColors"))
-
-
-def filters(span: tuple[date, date], names: dict[str, str]) -> tuple[date, date, tuple[str, ...]]:
-    """The line of filters. Returns the first and the last month and the codes of the regions."""
-    from_address(span, names)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="overview_filters"):
-        period = st.segmented_control(
-            t("overview.period"),
-            PERIODS,
-            format_func=lambda each: t(f"overview.period.{each}"),
-            required=True,
-            key="overview_period",
-            width="content",
-        )
-        last = span[1]
-        if period != "own":
-            first = add_months(last, 1 - int(period or PERIODS[0]))
-        else:
-            months = months_between(*span)[::-1]
-            st.session_state.setdefault("overview_since", max(span[0], add_months(span[1], -11)))
-            st.session_state.setdefault("overview_until", span[1])
-            first = st.selectbox(t("overview.since"), months, format_func=month, key="overview_since", width=180)
-            last = st.selectbox(t("overview.until"), months, format_func=month, key="overview_until", width=180)
-        codes = st.multiselect(
-            t("overview.regions"),
-            list(names),
-            format_func=lambda code: names[code],
-            placeholder=t("overview.everywhere"),
-            key="overview_region",
-            width=320,
-        )
-    to_address()
-    return first, last, tuple(codes)
-
-
-def show_tiles(shown: list[Tile]) -> None:
-    with st.grid(4, min_column_width=158, gap="small"):
-        for tile in shown:
-            st.metric(
-                tile.label,
-                tile.value,
-                tile.change or None,
-                help=tile.help,
-                delta_color="off" if tile.is_good is None else "green" if tile.is_good else "red",
-                delta_arrow="off" if tile.grew is None else "up" if tile.grew else "down",
-                border=True,
-                height="stretch",
-            )
-
-
-def show_card(card: Card) -> None:
-    st.markdown(f"**{card.title}**")
-    st.plotly_chart(card.figure, config={"displayModeBar": False}, key=f"overview_chart_{card.key}", alt=card.alt)
-    table = st.expander(t("overview.table"), on_change="rerun", key=f"overview_table_{card.key}")
-    if table.open:
-        formats = {name: st.column_config.NumberColumn(name, **FORMATS[kind]) for name, kind in card.formats.items()}
-        table.dataframe(card.table, hide_index=True, height=320, column_config=formats, alt=card.alt)
-
-
 visitor = signed_in()
-st.title(t("overview.title"), anchor=False)
 with reading() as db:
     span = counted_months(db, visitor=visitor)
+    counted = counted_at(db, visitor=visitor, first=span[0], last=span[1]) if span else None
+
+st.title(t("overview.title"), anchor=False)
 if span is None:
     st.info(t("overview.empty.never"), icon=":material/hourglass:")
     st.stop()
 
-first, last, codes = filters(span, region_names(visitor, language()))
+first, last, codes = filters(visitor, span)
 if first > last:
     st.warning(t("overview.swapped", month=month(last)), icon=":material/info:")
     first = last
-with reading() as db:
-    counted = counted_at(db, visitor=visitor, first=first, last=last)
-seen, drawn = seen_as(visitor, first, last, codes, counted, language(), palette())
-if counted is not None:
-    key = "overview.as_of_open" if last == month_start(clock.today()) else "overview.as_of"
-    st.caption(t(key, moment=moment(counted, visitor.time_zone), month=month(last, year=False).capitalize()))
+
+seen, cards = drawn(visitor, first=first, last=last, codes=codes, counted=counted)
+if seen.counted_at is not None:
+    as_of = "overview.as_of_open" if last == accounting_month(clock.now()) else "overview.as_of"
+    said = moment(seen.counted_at, visitor.time_zone)
+    st.caption(t(as_of, moment=said, month=month(last, year=False).capitalize()))
+
 if seen.is_empty:
     st.info(t("overview.empty.region"), icon=":material/search_off:")
-    st.button(t("overview.show_everywhere"), on_click=show_everywhere, key="overview_everywhere")
+    st.button(t("overview.show_everywhere"), on_click=everywhere, key="overview_everywhere")
     st.stop()
+
 show_tiles(tiles(seen))
-with st.grid(3, min_column_width=330, gap="medium") as grid:
-    for card in drawn:
-        with grid.cell():
-            show_card(card)
+show_cards(cards)
