@@ -18,7 +18,9 @@ HERE = Path(__file__).parent
 def names() -> list[str]:
     """Benches there are: modules here that can measure."""
     return sorted(
-        file.stem for file in HERE.glob("*.py") if not file.stem.startswith("_") and "def measure(" in file.read_text(encoding="utf-8")
+        file.stem
+        for file in HERE.glob("*.py")
+        if not file.stem.startswith("_") and "def measure(" in file.read_text(encoding="utf-8")
     )
 
 

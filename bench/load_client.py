@@ -4,6 +4,7 @@ Messages are protobuf (BackMsg up, ForwardMsg down) on `/_stcore/stream`, as the
 """
 
 import asyncio
+import socket
 import time
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -73,6 +74,7 @@ class Page:
 
     async def _take(self, within: float) -> bool:
         """Take one message; True when it says that the run is over."""
+        self._acknowledge_at_once()
         raw = await asyncio.wait_for(self._socket.recv(), within)
         assert isinstance(raw, bytes)
         self.bytes_received += len(raw)
@@ -93,6 +95,12 @@ class Page:
                     raise PageFailed(f"/{self.path} does not compile")
                 return message.script_finished == FINISHED
         return False
+
+    def _acknowledge_at_once(self) -> None:
+        """Else the kernel may hold an acknowledgement back for 40 ms, and the server its next small message until then."""
+        raw = self._socket.transport.get_extra_info("socket")
+        if raw is not None and hasattr(socket, "TCP_QUICKACK"):
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def elements(self) -> list[str]:
         """The kinds of the elements of the last run."""
