@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 
 import clock
 from db import database, schema
-from jobs import loop
+from jobs.loop import Loop
 from routes.hardening import Hardening
 from routes.health import HEALTH_ROUTES
 from routes.pwa import pwa_routes
@@ -89,6 +89,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         give_up(error)
     except SQLAlchemyError as error:
         give_up(f"The database cannot be reached: {getattr(error, 'orig', error)}")
+    loop = Loop()
     loop.start()
     gc.collect()
     gc.freeze()

@@ -47,6 +47,20 @@ def account(db: Session, visitor: Visitor, account_id: int, needed: Right, *, lo
     return held
 
 
+def right_on(db: Session, visitor: Visitor, account_id: int) -> Right:
+    """The visitor's right on an account that is attached. Raises NotAllowed when it is not."""
+    found = db.exec(
+        select(Attachment.right).where(
+            col(Attachment.billing_account_id) == account_id,
+            col(Attachment.customer_id) == visitor.customer_id,
+            col(Attachment.detached_at).is_(None),
+        )
+    ).first()
+    if found is None:
+        raise NotAllowed()
+    return Right(found)
+
+
 def staff(visitor: Visitor, *roles: Role) -> None:
     """Pass when the visitor has one of the roles (any staff role when none is named). Raises NotAllowed."""
     allowed = roles or (Role.ANALYST, Role.ADMINISTRATOR)

@@ -4,7 +4,7 @@ import logging
 import threading
 
 import clock
-
+from actions.provisioning import carry_out_due
 from jobs import figures
 
 EVERY_SECONDS = 5
@@ -12,30 +12,28 @@ FIGURES_EVERY = 60
 """In rounds: the figures are recounted every five minutes."""
 
 _log = logging.getLogger("kabinet.jobs")
-_stopping = threading.Event()
 
 
-def _round(number: int) -> None:
-    if number % FIGURES_EVERY == 0:
-        figures.refresh(clock.now())
+class Loop:
+    """The thread of one process."""
 
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
 
-def _work() -> None:
-    number = 0
-    while not _stopping.wait(EVERY_SECONDS):
-        number += 1
-        try:
-            _round(number)
-        except Exception:
-            _log.exception("background round failed")
+    def start(self) -> None:
+        threading.Thread(target=self._work, name="kabinet-jobs", daemon=True).start()
 
+    def stop(self) -> None:
+        """Let the round under way finish and begin no other."""
+        self._stopping.set()
 
-def start() -> None:
-    """Begin; once per process."""
-    _stopping.clear()
-    threading.Thread(target=_work, name="kabinet-jobs", daemon=True).start()
-
-
-def stop() -> None:
-    """Let the round under way finish and begin no other."""
-    _stopping.set()
+    def _work(self) -> None:
+        rounds = 0
+        while not self._stopping.wait(EVERY_SECONDS):
+            rounds += 1
+            try:
+                carry_out_due(clock.now())
+                if rounds % FIGURES_EVERY == 0:
+                    figures.refresh(clock.now())
+            except Exception:
+                _log.exception("background round failed")
