@@ -183,6 +183,10 @@ class Months(Ledger):
         short = now > self.balance[account]
         gives_up = short & (now > 0) & (rng.random(len(rows)) < 0.06) & (account >= self.cast_count)
         self._refuse(rows[gives_up], 3)
+        # What needed one that was refused just now goes with it.
+        orphaned = ~gives_up & (self.o_needs[rows] >= 0) & ~self.o_alive[self.o_needs[rows]]
+        self._refuse(rows[orphaned], 2)
+        gives_up |= orphaned
         tops_up = np.flatnonzero(short & (now > 0) & ~gives_up)
         tops_up = tops_up[np.unique(account[tops_up], return_index=True)[1]]
         if len(tops_up):

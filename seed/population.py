@@ -341,7 +341,7 @@ class Population:
                 )
             else:
                 kind = AutopayAmount.UP_TO if c < 0.7 else AutopayAmount.FIXED
-                day = 1 + int(b * 31) if b < 0.5 else 20 + int(b * 9)
+                day = 1 + int(31 * (a * 17 % 1))
                 draft = RuleDraft(AutopayTrigger.MONTHLY, kind, day_of_month=day, amount_kopecks=round_up + 10_000 * int(2 * c))
             self._keep_rule(i, int(self.holder[i]), draft, created, switches=d < 0.8)
             if (a * 31) % 1 < 0.1:
