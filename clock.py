@@ -12,3 +12,8 @@ def now() -> datetime:
 def today(time_zone: str = "Europe/Moscow") -> date:
     """The calendar day it is now in an IANA time zone."""
     return now().astimezone(ZoneInfo(time_zone)).date()
+
+
+def zone(time_zone: str) -> ZoneInfo:
+    """The time zone of an IANA name."""
+    return ZoneInfo(time_zone)

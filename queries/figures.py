@@ -261,6 +261,29 @@ def _shortfalls(span: _Span) -> Iterator[tuple[Measure, sa.Select[Any]]]:
         )
 
 
+def _visited(connection: sa.Connection, span: _Span) -> Iterator[Figure]:
+    """Visits and visitors, from one pass over the visits."""
+    each = (
+        sa.select(_MonthOfMoment(_visit.c.at).label("month_on"), _visit.c.customer_id, _visit.c.screen, _COUNT.label("visits"))
+        .where(span.moments(_visit.c.at))
+        .group_by(sa.text("1"), sa.text("2"), sa.text("3"))
+        .cte("each_person")
+    )
+    people = each.join(_customer, _customer.c.id == each.c.customer_id)
+    is_customer = _customer.c.role == Role.CUSTOMER
+    visits, visitors = sa.func.sum(each.c.visits), sa.func.count(each.c.customer_id.distinct())
+    both = sa.union_all(
+        _sums(visits, each.c.month_on, _customer.c.region_code, each.c.screen, people, is_customer).add_columns(
+            sa.literal(1).label("kind")
+        ),
+        _sums(visitors, each.c.month_on, _customer.c.region_code, _ONE, people, is_customer).add_columns(
+            sa.literal(2).label("kind")
+        ),
+    )
+    for row in connection.execute(both):
+        yield Figure(row.month_on, row.region, Measure.VISITS if row.kind == 1 else Measure.VISITORS, row.part, int(row.value))
+
+
 def _happenings(span: _Span) -> Iterator[tuple[Measure, sa.Select[Any]]]:
     """What is counted by the month it happened in."""
     of_option = _subscription.join(_option, _option.c.id == _subscription.c.option_id).join(
@@ -294,20 +317,6 @@ def _happenings(span: _Span) -> Iterator[tuple[Measure, sa.Select[Any]]]:
             span.moments(_run.c.ran_at),
         ),
     )
-    people = sa.func.count(_visit.c.customer_id.distinct())
-    for measure, value, part in ((Measure.VISITS, _COUNT, _visit.c.screen), (Measure.VISITORS, people, _ONE)):
-        yield (
-            measure,
-            _sums(
-                value,
-                _MonthOfMoment(_visit.c.at),
-                _customer.c.region_code,
-                part,
-                _visit.join(_customer, _customer.c.id == _visit.c.customer_id),
-                _customer.c.role == Role.CUSTOMER,
-                span.moments(_visit.c.at),
-            ),
-        )
     yield (
         Measure.REFUSALS,
         _sums(
@@ -442,6 +451,7 @@ def count(connection: sa.Connection, *, months: Sequence[date] | None = None, to
 
 def _counted(connection: sa.Connection, span: _Span) -> Iterator[Figure]:
     yield from _money(connection, span)
+    yield from _visited(connection, span)
     for source in (_shortfalls, _happenings, _standing):
         for measure, query in source(span):
             for row in connection.execute(query):

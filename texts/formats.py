@@ -1,7 +1,7 @@
 """Money, dates and numbers as the reader's language writes them.
 
-Money comes as integer kopecks: `1 234,56 ₽` in Russian (narrow no-break space in thousands, no-break space before
-the sign), `₽1,234.56` in English; a minus is U+2212.
+Money comes as integer kopecks: `1 234,56 ₽` in Russian (no-break spaces: the portal's
+typeface has no narrow one, and another's is too thin to see), `₽1,234.56` in English; a minus is U+2212.
 """
 
 from datetime import date, datetime
@@ -13,12 +13,12 @@ from babel.dates import format_date, format_datetime
 from rules.terms import Language
 from texts.catalogue import language, t, tn
 
-MINUS, NARROW, NO_BREAK = "\u2212", "\u202f", "\u00a0"
+MINUS, NO_BREAK = "\u2212", "\u00a0"
 
 
 def _grouped(whole: int) -> str:
     grouped = f"{whole:,}"
-    return grouped if language() is Language.EN else grouped.replace(",", NARROW)
+    return grouped if language() is Language.EN else grouped.replace(",", NO_BREAK)
 
 
 def number(value: int | float, decimals: int = 0) -> str:
