@@ -1,5 +1,6 @@
 """What makes the portal installable on a phone: manifest, service worker, a page for when there is no network."""
 
+import hashlib
 from pathlib import Path
 
 from starlette.requests import Request
@@ -8,6 +9,8 @@ from starlette.routing import Route
 
 STATIC = Path(__file__).parent.parent / "static"
 ICONS = "/app/static/icons"
+KEPT_OFFLINE = ("offline.html", "icons/icon-192.png", "fonts/onest-cyrillic.woff2", "fonts/onest-latin.woff2")
+"""Files of `static/` that the service worker keeps; it names them by their addresses."""
 
 
 def pwa_routes(*, name: str, short_name: str, colour: str) -> list[Route]:
@@ -29,12 +32,16 @@ def pwa_routes(*, name: str, short_name: str, colour: str) -> list[Route]:
         ],
     }
 
+    # A browser fetches the kept files anew when the worker's text changes, so the text names what they are.
+    version = hashlib.sha256(b"".join((STATIC / name).read_bytes() for name in KEPT_OFFLINE)).hexdigest()[:12]
+
     async def show_manifest(_: Request) -> Response:
         return JSONResponse(manifest, media_type="application/manifest+json")
 
     async def worker(_: Request) -> Response:
-        return FileResponse(
-            STATIC / "service-worker.js",
+        script = (STATIC / "service-worker.js").read_text(encoding="utf-8").replace("VERSION", version, 1)
+        return Response(
+            script,
             media_type="text/javascript",
             headers={"Cache-Control": "no-cache", "Service-Worker-Allowed": "/"},
         )

@@ -3,6 +3,10 @@
 (() => {
   "use strict"
 
+  // The portal is always at the root. Told so, the front end need not try a deep link's own path first, and fail there.
+  // This script runs before the front end, which is a module further down the page.
+  window.__streamlit = { ...window.__streamlit, BACKEND_BASE_URL: window.location.origin }
+
   if ("serviceWorker" in navigator && window.isSecureContext) {
     window.addEventListener("load", () => navigator.serviceWorker.register("/sw.js").catch(() => {}))
   }
@@ -56,8 +60,50 @@
     "View less": "Свернуть",
     "Required": "Обязательно",
     "This field is required": "Заполните это поле",
+    "Select...": "Выберите",
+    "No data": "Нет данных",
+    "Clear selection": "Снять выделение",
+    "Copy column name": "Скопировать название",
+    "Statistics": "Сводка",
+    "Main menu": "Меню",
+    "App pages": "Разделы",
+    "Skip to main content": "К содержанию",
+    "Collapse sidebar": "Свернуть панель",
+    "Expand sidebar": "Развернуть панель",
+    "Link to heading": "Ссылка на заголовок",
+    "Notifications": "Уведомления",
+    "Increment": "Больше",
+    "Decrement": "Меньше",
+    "Calendar": "Календарь",
+    "Choose date": "Выбрать дату",
+    "Choose date range": "Выбрать период",
+    "Quick select a date range": "Выбрать готовый период",
+    "Past Week": "Неделя",
+    "Past Month": "Месяц",
+    "Past 3 Months": "3 месяца",
+    "Past 6 Months": "Полгода",
+    "Past Year": "Год",
+    "Past 2 Years": "2 года",
+    "Show data": "Показать данные",
+    "Show chart": "Показать график",
+    "Download as PNG": "Скачать картинку",
+    "Download plot as a PNG": "Скачать картинку",
+    "Try again": "Попробовать снова",
+    "Cancel": "Отмена",
+    "An error has occurred, please try again.": "Не получилось. Попробуйте ещё раз.",
+    "The portal does not answer. Are you connected to the internet?": "Кабинет не отвечает. Проверьте подключение к интернету.",
+    "Connection timed out.": "Кабинет не отвечает. Проверьте подключение к интернету.",
   }
+  // Back again, after the language was changed on an open page. What names Streamlit is said otherwise in either language.
   const ENGLISH = Object.fromEntries(Object.entries(RUSSIAN).map(([english, russian]) => [russian, english]))
+  const NOT_ANSWERING = "The portal does not answer. Are you connected to the internet?"
+  for (const said of [
+    "Streamlit server is not responding. Are you connected to the internet?",
+    "Is Streamlit still running? If you accidentally stopped Streamlit, just restart it in your terminal:",
+  ]) {
+    ENGLISH[said] = NOT_ANSWERING
+    RUSSIAN[said] = RUSSIAN[NOT_ANSWERING]
+  }
   const ATTRIBUTES = ["aria-label", "title", "placeholder", "alt"]
 
   const table = () => (document.documentElement.lang === "ru" ? RUSSIAN : ENGLISH)

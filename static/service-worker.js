@@ -1,5 +1,5 @@
-// Shows a page of ours when there is no network. Keeps that page, fonts and icons, and nothing that is about a person.
-const CACHE = "kabinet-1"
+// Shows a page of ours when there is no network. Keeps that page with its fonts and icon, and nothing that is about a person.
+const CACHE = "kabinet-VERSION" // the route puts a digest of what is kept in place of the last word
 const KEPT = ["/offline", "/app/static/icons/icon-192.png", "/app/static/fonts/onest-cyrillic.woff2", "/app/static/fonts/onest-latin.woff2"]
 
 self.addEventListener("install", event => {
@@ -14,7 +14,12 @@ self.addEventListener("activate", event => {
   )
 })
 
+// The network always comes first. Without it, a page becomes the offline page, and that page finds its fonts and icon.
 self.addEventListener("fetch", event => {
-  if (event.request.mode !== "navigate") return
-  event.respondWith(fetch(event.request).catch(() => caches.match("/offline")))
+  const { request } = event
+  if (request.mode === "navigate") {
+    event.respondWith(fetch(request).catch(() => caches.match("/offline")))
+  } else if (request.method === "GET" && KEPT.includes(new URL(request.url).pathname)) {
+    event.respondWith(fetch(request).catch(async () => (await caches.match(request)) ?? Response.error()))
+  }
 })

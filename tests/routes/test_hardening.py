@@ -1,29 +1,35 @@
 """What leaves the process over HTTP: headers, closed doors, compression, the head of the page."""
 
+import base64
 import gzip
+import hashlib
 import re
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+import streamlit
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from routes.hardening import Hardening, content_security_policy, language_of
-from routes.pwa import pwa_routes
+from routes.hardening import Hardening, content_security_policy, front_end_page, language_of
 
-INDEX = (
-    '<!DOCTYPE html><html lang="en"><head><link rel="service-desc" href="./_stcore/agent/openapi.json" />'
-    "<title>Streamlit</title><script>window.x = 1</script></head><body>" + "x" * 2000 + "</body></html>"
-)
+INDEX = Path(streamlit.__file__).parent / "static" / "index.html"
+FOREIGN = "<html><head><title>Streamlit</title></head><body><script>alert(1)</script></body></html>"
 
 
 async def _page(_: Request) -> Response:
-    return HTMLResponse(INDEX)
+    return FileResponse(INDEX)
+
+
+async def _foreign_page(_: Request) -> Response:
+    return HTMLResponse(FOREIGN)
 
 
 async def _script(_: Request) -> Response:
@@ -36,6 +42,22 @@ async def _font(_: Request) -> Response:
 
 async def _broken(_: Request) -> Response:
     return PlainTextResponse("gone wrong", 500)
+
+
+async def _crashing(_: Request) -> Response:
+    raise RuntimeError("not meant")
+
+
+async def _crashing_midway(_: Request) -> Response:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"let a = 1"
+        raise RuntimeError("not meant")
+
+    return StreamingResponse(body(), media_type="application/javascript")
+
+
+async def _for_any_site(_: Request) -> Response:
+    return PlainTextResponse("logo", headers={"Access-Control-Allow-Origin": "*"})
 
 
 async def _part(_: Request) -> Response:
@@ -55,7 +77,13 @@ async def _socket(socket: WebSocket) -> None:
 ROUTES = [
     Route("/", _page),
     Route("/payments", _page),
+    Route("/foreign", _foreign_page),
+    Route("/crashing", _crashing),
+    Route("/static/js/crashing.js", _crashing_midway),
     Route("/static/js/index.abc.js", _script),
+    Route("/static/js//index.abc.js", _script),
+    Route("/static/js/gone.js", _page),
+    Route("/app/static/open.txt", _for_any_site),
     Route("/app/static/fonts/onest.woff2", _font),
     Route("/app/static/kabinet.js", _script),
     Route("/media/a.mp3", _part),
@@ -64,14 +92,13 @@ ROUTES = [
     Route("/_stcore/agent/openapi.json", _inner),
     Route("/_stcore/health", _inner),
     WebSocketRoute("/_stcore/stream", _socket),
-    *pwa_routes(name="Линия", short_name="Линия", colour="#5b34e0"),
 ]
 APP = Starlette(routes=ROUTES, middleware=[Middleware(Hardening, title='Линия "К"', description="Кабинет")])
 
 
 @pytest.fixture
 def client() -> TestClient:
-    return TestClient(APP)
+    return TestClient(APP, raise_server_exceptions=False)
 
 
 EVERYWHERE = [
@@ -81,8 +108,13 @@ EVERYWHERE = [
     "/app/static/fonts/onest.woff2",
     "/media/a.mp3",
     "/broken",
+    "/crashing",
+    "/static/js/crashing.js",
+    "/static/js/gone.js",
+    "/app/static/open.txt",
+    "/_stcore/metrics",
+    "/foreign",
     "/nothing",
-    "/offline",
 ]
 
 
@@ -104,10 +136,42 @@ def test_every_answer_carries_the_security_headers(client: TestClient, path: str
     assert "access-control-allow-origin" not in headers
 
 
-def test_the_pages_own_inline_script_is_allowed_by_its_hash_and_no_other(client: TestClient):
-    policy = client.get("/").headers["content-security-policy"]
-    assert policy == content_security_policy(b"<script>window.x = 1</script>")
-    assert policy != content_security_policy(b"<script>window.x = 2</script>")
+def test_the_front_ends_own_inline_script_is_allowed_by_its_hash(client: TestClient):
+    script = re.search(rb"<script>(.*?)</script>", INDEX.read_bytes(), re.S)
+    assert script is not None
+    digest = base64.b64encode(hashlib.sha256(script[1]).digest()).decode()
+    assert f"'sha256-{digest}'" in client.get("/").headers["content-security-policy"]
+    assert script[1].decode() in client.get("/").text
+
+
+def test_an_inline_script_on_any_other_page_is_not_allowed(client: TestClient):
+    answer = client.get("/foreign")
+    assert answer.text == FOREIGN
+    assert answer.headers["content-security-policy"] == content_security_policy(b"")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"If-Modified-Since": "Tue, 01 Jan 2030 00:00:00 GMT"},
+        {"If-None-Match": "*"},
+        {"Range": "bytes=0-10"},
+    ],
+)
+def test_a_page_is_always_sent_whole_with_the_policy_that_fits_it(client: TestClient, headers: dict[str, str]):
+    plain, asked = client.get("/"), client.get("/", headers=headers)
+    assert asked.status_code == 200
+    assert asked.text == plain.text
+    assert asked.headers["content-security-policy"] == plain.headers["content-security-policy"]
+    assert "sha256-" in asked.headers["content-security-policy"]
+    assert not {"etag", "last-modified"} & set(asked.headers)
+
+
+@pytest.mark.parametrize("path", ["/crashing", "/static/js/crashing.js"])
+def test_a_crash_is_told_without_its_reason_and_never_as_half_a_file(client: TestClient, path: str):
+    answer = client.get(path)
+    assert (answer.status_code, answer.text) == (500, "Internal Server Error")
+    assert "immutable" not in answer.headers.get("cache-control", "")
 
 
 def test_transport_security_is_promised_on_https_only():
@@ -120,15 +184,22 @@ def test_a_forwarded_scheme_is_not_believed(client: TestClient):
     assert "strict-transport-security" not in client.get("/", headers={"X-Forwarded-Proto": "https"}).headers
 
 
-@pytest.mark.parametrize("path", ["/_stcore/metrics", "/_stcore/agent/openapi.json", "/payments/_stcore/metrics"])
+@pytest.mark.parametrize("path", ["/_stcore/metrics", "/_stcore/agent/openapi.json", "/_stcore/agent/mcp"])
 def test_doors_that_answer_strangers_are_closed(client: TestClient, path: str):
     answer = client.get(path)
     assert answer.status_code == 404
     assert "figures" not in answer.text
 
 
-def test_a_deep_link_finds_what_is_at_the_root(client: TestClient):
-    assert client.get("/payments/_stcore/health").text == "inner figures"
+def test_a_deep_link_is_not_taken_for_a_second_root(client: TestClient):
+    # Were this answered, the front end would believe that the portal is at /payments and look for its socket there.
+    assert client.get("/payments/_stcore/health").status_code == 404
+
+
+def test_a_file_that_is_gone_is_not_the_page_kept_for_good(client: TestClient):
+    answer = client.get("/static/js/gone.js")
+    assert answer.status_code == 404
+    assert "immutable" not in answer.headers.get("cache-control", "")
 
 
 def test_static_files_are_compressed_and_kept_for_good(client: TestClient):
@@ -137,6 +208,19 @@ def test_static_files_are_compressed_and_kept_for_good(client: TestClient):
     assert int(answer.headers["content-length"]) < 500
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert answer.text == "let a = 1\n" * 500
+
+
+def test_a_file_is_compressed_once_however_its_path_is_spelt():
+    hardening = Hardening(Starlette(routes=ROUTES), title="", description="")
+    client = TestClient(hardening)
+    for path in ("/static/js/index.abc.js", "/static/js/index.abc.js?again", "/static/js//index.abc.js"):
+        assert client.get(path, headers={"Accept-Encoding": "gzip"}).headers["content-encoding"] == "gzip"
+    assert len(hardening._packed) == 1
+
+
+def test_asking_for_the_headers_alone_does_not_say_that_a_file_is_empty(client: TestClient):
+    assert client.head("/static/js/index.abc.js").headers["content-length"] == str(len("let a = 1\n" * 500))
+    assert client.head("/").headers.get("content-length") != "0"
 
 
 def test_who_cannot_unpack_gets_it_unpacked(client: TestClient):
@@ -182,9 +266,16 @@ def test_the_page_names_its_language(client: TestClient, path: str, headers: dic
 def test_the_page_is_ours_before_its_script_runs(client: TestClient):
     page = client.get("/").text
     assert "<title>Линия &quot;К&quot;</title>" in page
-    assert "Streamlit" not in page
+    assert "<title>Streamlit" not in page
     assert 'rel="manifest"' in page
     assert "service-desc" not in page
+    assert "SourceSans" not in page
+    assert 'href="./app/static/icons/favicon.png"' in page
+    assert "Кабинету нужен JavaScript" in page
+
+
+def test_the_page_that_is_changed_is_the_one_installed():
+    assert front_end_page() == INDEX.read_bytes()
 
 
 def test_the_compressed_page_is_the_page(client: TestClient):
@@ -203,43 +294,3 @@ def test_a_socket_from_another_site_is_refused(client: TestClient, origin: str):
 def test_a_socket_from_our_own_page_is_opened(client: TestClient):
     with client.websocket_connect("/_stcore/stream", headers={"Origin": "http://testserver"}) as socket:
         assert socket.receive_text() == "hello"
-
-
-# --- the installable app ----------------------------------------------------------------------------
-def test_the_manifest_makes_the_portal_installable(client: TestClient):
-    answer = client.get("/manifest.webmanifest")
-    manifest = answer.json()
-    assert answer.headers["content-type"].startswith("application/manifest+json")
-    assert (manifest["name"], manifest["display"], manifest["start_url"]) == ("Линия", "standalone", "/")
-    assert {"192x192", "512x512"} <= {icon["sizes"] for icon in manifest["icons"]}
-    assert any(icon.get("purpose") == "maskable" for icon in manifest["icons"])
-
-
-def test_the_icons_of_the_manifest_exist_in_the_size_it_says(client: TestClient):
-    import struct
-
-    from settings import ROOT
-
-    for icon in client.get("/manifest.webmanifest").json()["icons"]:
-        content = (ROOT / icon["src"].removeprefix("/app/")).read_bytes()
-        assert f"{struct.unpack('>II', content[16:24])[0]}x{struct.unpack('>II', content[16:24])[1]}" == icon["sizes"]
-
-
-def test_the_service_worker_may_serve_the_whole_portal_and_keeps_nothing_of_a_person(client: TestClient):
-    answer = client.get("/sw.js")
-    assert answer.headers["service-worker-allowed"] == "/"
-    assert "cache.put" not in answer.text
-    kept = re.search(r"KEPT = \[(.*?)\]", answer.text, re.S)
-    assert kept is not None
-    assert all(path.startswith(("/offline", "/app/static/")) for path in re.findall(r'"([^"]+)"', kept[1]))
-
-
-def test_the_offline_page_needs_nothing_from_outside(client: TestClient):
-    page = client.get("/offline").text
-    assert "http://" not in page
-    assert "https://" not in page
-    assert "<script" not in page
-
-
-def test_search_engines_are_asked_to_stay_out(client: TestClient):
-    assert "Disallow: /" in client.get("/robots.txt").text
