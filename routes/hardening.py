@@ -27,7 +27,7 @@ _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.S
 _COMPRESSIBLE = re.compile(r"text/|application/(javascript|json|manifest\+json)|image/svg")
 _NOSCRIPT = re.compile(rb"<noscript>.*?</noscript>", re.S)
 _UNWANTED = re.compile(rb'\s*<link\s+rel="(?:service-desc|preload)"[^>]*>', re.S)
-"""Streamlit's links to what is closed here, and to a font that our theme does not use."""
+"""Streamlit's links to what is closed here, and to a font that is wanted only until our theme has arrived: not urgent."""
 
 _FILES = ("/static/", "/app/static/")
 _ANSWERED_IN_PARTS = (*_FILES, "/media/", "/component/", "/_stcore/")
