@@ -234,17 +234,13 @@ class Chunk(Months):
         elif state is OrderState.CANCELLED:
             steps.append((OrderState.CANCELLED, closed, by_ids))
         elif state is OrderState.REFUSED:
-            steps.append((OrderState.REFUSED, closed, nobody))
+            steps += [(OrderState.IN_PROGRESS, closed, nobody), (OrderState.REFUSED, closed, nobody)]
         for reached, at, who in steps:
             t.add("order_event", t.ids("order_event", count), ids, [reached.value] * count, at, who)
         online = by >= 0
-        self._audit(
-            "connect_option" if kind is OrderKind.CONNECT else "disconnect_option",
-            placed[online],
-            by[online],
-            account[online],
-            refused=reason,
-        )
+        self._audit("place_order", placed[online], by[online], account[online], refused=reason)
+        if state is OrderState.CANCELLED:
+            self._audit("cancel_order", closed[online], by[online], account[online])
 
     def _write_options(self) -> None:
         w, rng, t = self.w, self.rng, self.tables
@@ -271,7 +267,7 @@ class Chunk(Months):
         floor = np.maximum(self.o_start[rows] + 1, np.where(paid, end - 28, end))
         day = np.where(paid, np.minimum(floor + rng.integers(0, 24, len(rows)), end - 1), end)
         placed = w.local(day, self._evening(len(rows)), self.city_of[account])
-        due = np.where(paid, end * DAY + BILLING_SECOND, placed + 2)
+        due = np.where(paid, w.local(end, np.zeros(len(rows), dtype=np.int64), self.city_of[account]), placed + 2)
         in_time = (placed < w.end - 60) & (end >= w.start)
         never = rows[~in_time & (placed >= w.end - 60)]
         self.o_end[never] = NEVER
