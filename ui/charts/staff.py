@@ -15,6 +15,7 @@ from queries.overview import Change, Overview
 from rules.terms import AutopayResult, Language, PaymentMethod, ServiceKind
 from texts import has_text, language, md, month, number, percent, t, tn
 from texts import money as written
+from ui.charts.style import CHARGED, PAID, QUIET, by_months, canvas, colour
 
 HEIGHT = 250
 TOP = 12
@@ -118,22 +119,30 @@ def cards(seen: Overview, *, palette: Sequence[str]) -> list[Card]:
 def money(seen: Overview, palette: Sequence[str]) -> Card:
     """Paid and charged by month."""
     paid, charged = seen.months["paid"], seen.months["charged"]
-    per, unit = _money_unit(max(paid.max(), charged.max()))
+    per, before, after = _money_unit(max(paid.max(), charged.max()))
     names = {"paid": t("overview.paid"), "charged": t("overview.charged")}
     months = _labels(seen)
     figure = _figure(
         [
-            go.Bar(name=names["paid"], x=months, y=_scaled(paid, per), customdata=_roubles(paid), **_marker(palette[0]), **_SUM),
+            go.Bar(
+                name=names["paid"],
+                x=months,
+                y=_scaled(paid, per),
+                customdata=_roubles(paid),
+                **_marker(colour(palette, PAID)),
+                **_SUM,
+            ),
             go.Scatter(
                 name=names["charged"],
                 x=months,
                 y=_scaled(charged, per),
                 customdata=_roubles(charged),
-                **_line(palette[1]),
+                **_line(colour(palette, CHARGED)),
                 **_SUM,
             ),
         ],
-        unit=unit,
+        before=before,
+        after=after,
         months=list(seen.months.index),
     )
     share = paid.sum() / charged.sum() if charged.sum() else None
@@ -154,12 +163,12 @@ def methods(seen: Overview, palette: Sequence[str]) -> Card | None:
             x=_labels(seen),
             y=_shares(seen.methods[method], whole),
             customdata=_roubles(seen.methods[method]),
-            **_marker(palette[place % len(palette)]),
+            **_marker(colour(palette, f"method.{method}")),
             **_SUM,
         )
-        for place, method in enumerate(seen.methods.columns)
+        for method in seen.methods.columns
     ]
-    figure = _figure(bars, unit="%", months=list(seen.months.index), barmode="stack")
+    figure = _figure(bars, after=_percent_sign(), months=list(seen.months.index), barmode="stack")
     title = t("overview.methods.title", method=names[str(total.idxmax())].lower(), share=percent(total.max() / total.sum()))
     return _by_month("methods", title, figure, seen.methods.rename(columns=names), "money")
 
@@ -175,14 +184,16 @@ def contracts(seen: Overview, palette: Sequence[str]) -> Card | None:
             name=names[service],
             x=_labels(seen),
             y=list(seen.services[service]),
-            **_marker(palette[place % len(palette)]),
+            **_marker(colour(palette, f"service.{service}")),
             **_COUNT,
         )
-        for place, service in enumerate(seen.services.columns)
+        for service in seen.services.columns
     ]
     customers = seen.months["customers"]
-    bars.append(go.Scatter(name=people_name, x=_labels(seen), y=list(customers), **_line(None), **_COUNT))
-    figure = _figure(bars, unit="", months=list(seen.months.index), barmode="stack")
+    bars.append(
+        go.Scatter(name=people_name, x=_labels(seen), y=list(customers), **_line(colour(palette, QUIET), dash="dot"), **_COUNT)
+    )
+    figure = _figure(bars, months=list(seen.months.index), barmode="stack")
     title = t(
         "overview.contracts.title",
         contracts=tn("overview.contracts", int(seen.accounts.now or 0)),
@@ -202,7 +213,7 @@ def take_up(seen: Overview, palette: Sequence[str]) -> Card | None:
     names = _option_names(held)
     shown = held.head(TOP)
     figure = _ranking(
-        names.head(TOP), shown["share"] * 100, [percent(share, 1) for share in shown["share"]], palette[0], unit="%"
+        names.head(TOP), shown["share"] * 100, [percent(share, 1) for share in shown["share"]], colour(palette, PAID)
     )
     best, share = names.iloc[0], percent(shown["share"].iloc[0], 1)
     title, plain = (t("overview.take_up.title", option=option, share=share) for option in (md(best), best))
@@ -223,7 +234,7 @@ def changes(seen: Overview, palette: Sequence[str]) -> Card | None:
             orientation="h",
             y=names,
             x=list(shown["connected"]),
-            **_marker(palette[2]),
+            **_marker(palette[2 % len(palette)]),
             customdata=[number(value) for value in shown["connected"]],
             hovertemplate="%{customdata}",
         ),
@@ -232,12 +243,12 @@ def changes(seen: Overview, palette: Sequence[str]) -> Card | None:
             orientation="h",
             y=names,
             x=[-value for value in shown["disconnected"]],
-            **_marker(palette[1]),
+            **_marker(colour(palette, CHARGED)),
             customdata=[number(value) for value in shown["disconnected"]],
             hovertemplate="%{customdata}",
         ),
     ]
-    figure = _figure(bars, unit="", barmode="relative", lying=True)
+    figure = _figure(bars, barmode="relative", lying=True)
     most = int(max(shown["connected"].max(), shown["disconnected"].max()))
     step = _step(most)
     ticks = [step * place for place in range(-(most // step) - 1, most // step + 2)]
@@ -258,10 +269,18 @@ def autopay(seen: Overview, palette: Sequence[str]) -> Card | None:
     adopted, success = t("overview.autopay_share"), t("overview.autopay_success")
     figure = _figure(
         [
-            go.Scatter(name=adopted, x=_labels(seen), y=_percents(months["autopay_share"]), **_line(palette[0]), **_PERCENT),
-            go.Scatter(name=success, x=_labels(seen), y=_percents(months["autopay_success"]), **_line(palette[2]), **_PERCENT),
+            go.Scatter(
+                name=adopted, x=_labels(seen), y=_percents(months["autopay_share"]), **_line(colour(palette, PAID)), **_PERCENT
+            ),
+            go.Scatter(
+                name=success,
+                x=_labels(seen),
+                y=_percents(months["autopay_success"]),
+                **_line(palette[2 % len(palette)]),
+                **_PERCENT,
+            ),
         ],
-        unit="%",
+        after=_percent_sign(),
         months=list(months.index),
     )
     figure.update_yaxes(range=[0, 103])
@@ -286,8 +305,7 @@ def people(seen: Overview, palette: Sequence[str]) -> Card | None:
         return None
     name = t("overview.visitors")
     figure = _figure(
-        [go.Bar(name=name, x=_labels(seen), y=list(visitors), **_marker(palette[0]), **_COUNT)],
-        unit="",
+        [go.Bar(name=name, x=_labels(seen), y=list(visitors), **_marker(colour(palette, PAID)), **_COUNT)],
         months=list(seen.months.index),
     )
     title = t("overview.people.title", people=tn("overview.people", round(seen.visitors.now or 0)))
@@ -296,12 +314,12 @@ def people(seen: Overview, palette: Sequence[str]) -> Card | None:
 
 def screens(seen: Overview, palette: Sequence[str]) -> Card | None:
     """Which screens are opened."""
-    return _ranked_card("screens", seen.visits["visits"], "screen", palette[0], t("overview.visits"))
+    return _ranked_card("screens", seen.visits["visits"], "screen", colour(palette, PAID), t("overview.visits"))
 
 
 def refusals(seen: Overview, palette: Sequence[str]) -> Card | None:
     """What the portal refused, and why."""
-    return _ranked_card("refusals", seen.refusals["refusals"], "reason", palette[1], t("overview.refusals"))
+    return _ranked_card("refusals", seen.refusals["refusals"], "reason", colour(palette, CHARGED), t("overview.refusals"))
 
 
 # --- what the charts share ---------------------------------------------------------------------------------
@@ -311,7 +329,7 @@ _COUNT: dict[str, Any] = {"hovertemplate": "%{y:,}"}
 _PERCENT: dict[str, Any] = {"hovertemplate": "%{y:.1f} %"}
 
 
-class _Drawn(go.Figure):
+class _Kept(go.Figure):
     """A finished figure, shown many times: Plotly's walk through all of it, a millisecond each, happens once."""
 
     _told: dict[str, Any] | None = None
@@ -323,51 +341,29 @@ class _Drawn(go.Figure):
 
 
 def _figure(
-    traces: list[Any], *, unit: str, months: list[date] | None = None, barmode: str = "group", lying: bool = False
+    traces: list[Any],
+    *,
+    months: list[date] | None = None,
+    before: str = "",
+    after: str = "",
+    barmode: str = "group",
+    lying: bool = False,
 ) -> go.Figure:
-    figure = _Drawn(traces)
-    along = {"showgrid": False, "fixedrange": True, "title": None}
-    figure.update_layout(
-        height=HEIGHT,
-        margin={"l": 0, "r": 8, "t": 24 if unit and not lying else 8, "b": 0},
-        barmode=barmode,
-        bargap=0.3,
-        separators=".," if language() is Language.EN else ",\u202f",
-        hovermode="y unified" if lying else "x unified",
-        showlegend=len(traces) > 1,
-        legend={
-            "orientation": "h",
-            "yref": "container",
-            "y": 0,
-            "x": 0,
-            "yanchor": "bottom",
-            "font": {"size": 12},
-            "traceorder": "normal",
-        },
-        xaxis=along,
-        yaxis={"title": None, "rangemode": "tozero", "fixedrange": True, "automargin": True},
-        template="streamlit",
-    )
-    if unit and not lying:
-        figure.add_annotation(
-            text=unit, x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=6, showarrow=False
-        )
+    """A small figure in the house style; `before` and `after` are written at the numbers of its axis."""
+    figure = _Kept(canvas(traces, height=HEIGHT))
+    figure.update_layout(barmode=barmode, hovermode="y unified" if lying else "x unified", legend_font_size=12)
+    numbers = {"tickprefix": before, "ticksuffix": after}
     if lying:
-        figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
-        figure.update_xaxes(ticksuffix=f"\u00a0{unit}" if unit else "")
+        figure.update_yaxes(autorange="reversed", showgrid=False)
+        figure.update_xaxes(**numbers)
+    else:
+        figure.update_yaxes(**numbers)
     if months is not None:
-        every = 1 if len(months) <= 6 else 3
-        ticks = list(range((len(months) - 1) % every, len(months), every))
-        figure.update_xaxes(
-            type="category",
-            tickvals=ticks,
-            ticktext=[_tick(months[place]) for place in ticks],
-            tickangle=0,
-        )
+        by_months(figure, months)
     return figure
 
 
-def _ranking(names: pd.Series, values: pd.Series, told: list[str], colour: str, *, unit: str = "") -> go.Figure:
+def _ranking(names: pd.Series, values: pd.Series, told: list[str], shade: str) -> go.Figure:
     """Lying bars, the longest on top, each with its figure beside it."""
     bar = go.Bar(
         orientation="h",
@@ -377,20 +373,20 @@ def _ranking(names: pd.Series, values: pd.Series, told: list[str], colour: str, 
         textposition="outside",
         cliponaxis=False,
         hovertemplate="%{text}<extra></extra>",
-        **_marker(colour),
+        **_marker(shade),
     )
-    figure = _figure([bar], unit=unit, lying=True)
+    figure = _figure([bar], before=before, after=after, lying=True)
     figure.update_xaxes(showticklabels=False, range=[0, 1.18 * float(values.max())])
     figure.update_layout(bargap=0.2, hovermode="closest")
     return figure
 
 
-def _ranked_card(key: str, counts: pd.Series, kind: str, colour: str, name: str) -> Card | None:
+def _ranked_card(key: str, counts: pd.Series, kind: str, shade: str, name: str) -> Card | None:
     if counts.empty:
         return None
     labels = pd.Series([_named(kind, part) for part in counts.index])
     shown = counts.head(TOP)
-    figure = _ranking(labels.head(TOP), shown, [number(value) for value in shown], colour)
+    figure = _ranking(labels.head(TOP), shown, [number(value) for value in shown], shade)
     facts = {"total": number(int(counts.sum())), "share": percent(counts.iloc[0] / counts.sum())}
     title, plain = (t(f"overview.{key}.title", first=first, **facts) for first in (md(labels.iloc[0]), labels.iloc[0]))
     table = pd.DataFrame({t(f"overview.{kind}"): labels, name: counts.to_numpy()})
@@ -436,20 +432,21 @@ def _labels(seen: Overview) -> list[str]:
     return [month(each) for each in seen.months.index]
 
 
-def _tick(of: date) -> str:
-    return f"{month(of, year=False, short=True).rstrip('.')} {of.year}"
-
-
 def _short(names: pd.Series, most: int = 26) -> list[str]:
     return [name if len(name) <= most else f"{name[: most - 1].rstrip()}…" for name in names]
 
 
-def _money_unit(most_kopecks: float) -> tuple[int, str]:
-    """What an axis of money is divided by, and what it is then in."""
+def _money_unit(most_kopecks: float) -> tuple[int, str, str]:
+    """What an axis of money is divided by, and what is written before and after its numbers."""
+    before = "₽" if language() is Language.EN else ""
     for kopecks, unit in ((100_000_000, "million"), (100_000, "thousand")):
         if most_kopecks >= 2 * kopecks:
-            return kopecks, t(f"overview.unit.{unit}")
-    return 100, "₽"
+            return kopecks, before, t(f"overview.unit.{unit}")
+    return 100, before, "" if before else "\u00a0₽"
+
+
+def _percent_sign() -> str:
+    return "%" if language() is Language.EN else "\u00a0%"
 
 
 def _scaled(kopecks: pd.Series, per: int) -> list[float]:
@@ -476,12 +473,9 @@ def _step(most: int) -> int:
     return size
 
 
-def _marker(colour: str) -> dict[str, Any]:
-    return {"marker": {"color": colour, "cornerradius": 4}}
+def _marker(shade: str) -> dict[str, Any]:
+    return {"marker": {"color": shade, "cornerradius": 4}}
 
 
-def _line(colour: str | None) -> dict[str, Any]:
-    line: dict[str, Any] = {"width": 2.5} if colour else {"width": 2.5, "dash": "dot", "color": "#8b8ba7"}
-    if colour:
-        line["color"] = colour
-    return {"mode": "lines+markers", "line": line, "marker": {"size": 5}}
+def _line(shade: str, **more: Any) -> dict[str, Any]:
+    return {"mode": "lines+markers", "line": {"width": 2.5, "color": shade, **more}, "marker": {"size": 5}}

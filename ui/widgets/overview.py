@@ -15,6 +15,7 @@ from rules.terms import Language
 from rules.visitor import Visitor
 from texts import language, month, speaking, t
 from ui.charts.staff import Card, Tile, cards
+from ui.widgets.chart import palette, plotly_config
 
 PERIODS = ("12", "24", "own")
 FORMATS: dict[str, dict[str, Any]] = {
@@ -38,13 +39,13 @@ def _drawn(
     codes: tuple[str, ...],
     counted: datetime | None,  # noqa: ARG001
     spoken: Language,
-    palette: tuple[str, ...],
+    colours: tuple[str, ...],
 ) -> tuple[Overview, list[Card]]:
     """What there is to show. `counted` makes it anew when the figures were counted again, `spoken` in each language."""
     with reading() as db:
         seen = overview(db, visitor=_visitor, first=first, last=last, region_codes=codes)
     with speaking(spoken):
-        return seen, [] if seen.is_empty else cards(seen, palette=palette)
+        return seen, [] if seen.is_empty else cards(seen, palette=colours)
 
 
 def _from_address(span: tuple[date, date], names: dict[str, str]) -> None:
@@ -77,11 +78,6 @@ def _to_address() -> None:
             else:
                 del st.query_params[key]
     chosen.overview_address = said
-
-
-def _palette() -> tuple[str, ...]:
-    theme = st.context.theme.type or "light"
-    return tuple(st.get_option(f"theme.{theme}.chartCategoricalColors"))
 
 
 def filters(visitor: Visitor, span: tuple[date, date]) -> tuple[date, date, tuple[str, ...]]:
@@ -127,7 +123,7 @@ def drawn(
     visitor: Visitor, *, first: date, last: date, codes: tuple[str, ...], counted: datetime | None
 ) -> tuple[Overview, list[Card]]:
     """The overview and its charts; `counted` is when any figure was last counted. The caller has made sure of the right."""
-    return _drawn(visitor, first, last, codes, counted, language(), _palette())
+    return _drawn(visitor, first, last, codes, counted, language(), palette())
 
 
 def show_tiles(shown: list[Tile]) -> None:
@@ -156,7 +152,7 @@ def show_cards(shown: list[Card]) -> None:
 
 def _show(card: Card) -> None:
     st.markdown(f"**{card.title}**")
-    st.plotly_chart(card.figure, config={"displayModeBar": False}, key=f"overview_chart_{card.key}", alt=card.alt)
+    st.plotly_chart(card.figure, config=plotly_config(language()), key=f"overview_chart_{card.key}", alt=card.alt)
     table = st.expander(t("overview.table"), on_change="rerun", key=f"overview_table_{card.key}")
     if table.open:
         formats = {name: st.column_config.NumberColumn(name, **FORMATS[kind]) for name, kind in card.formats.items()}
