@@ -81,13 +81,11 @@ def prepare() -> None:
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Start: settings, database, background work. What start-up left behind is frozen out of garbage collection."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         prepare()
     except (SettingsError, schema.SchemaError) as error:
         give_up(error)
-    except SQLAlchemyError as error:
+    except schema.DatabaseError as error:
         give_up(f"The database cannot be reached: {getattr(error, 'orig', error)}")
     loop = Loop()
     loop.start()

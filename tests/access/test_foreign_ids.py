@@ -4,6 +4,7 @@ New actions and queries join by themselves: the ids are found by the names of th
 the rest is filled in by type. A parameter that this file cannot fill fails the test, so that it is taught, not skipped.
 """
 
+import dataclasses
 import enum
 import importlib
 import inspect
@@ -70,8 +71,8 @@ for package in (actions, queries):
 FREE_ACTIONS = {
     "enter_as_persona": "before anybody is signed in",
     "sign_in": "before anybody is signed in",
-    "open_session": "before anybody is signed in",
-    "end_session": "the session itself is the proof",
+    "redeem_ticket": "the ticket is the proof",
+    "sign_out": "ends one's own session, whoever asks",
     "choose_language": "one's own language",
     "request_attach_code": "names an account by number and discloses nothing; its own tests say so",
 }
@@ -233,6 +234,9 @@ def _fill(name: str, annotation: Any, world: World) -> Any:
     base = origin or annotation
     if inspect.isclass(base) and issubclass(base, enum.Enum):
         return next(iter(base))
+    if dataclasses.is_dataclass(base):
+        fields = typing.get_type_hints(base)
+        return base(**{field.name: _fill(field.name, fields[field.name], world) for field in dataclasses.fields(base)})
     if base is bool:
         return True
     if base is int:

@@ -55,7 +55,7 @@ def test_the_form_takes_the_demo_password_and_refuses_another_in_the_readers_lan
     assert said.startswith("Неверный логин" if language == "ru-RU" else "That sign-in name")
     assert not door.app.exception
     inside = _submit(door, "family@kabinet.example", "Kabinet-2026")
-    assert not inside.app.error
+    assert said not in [error.value for error in inside.app.error]
     assert "Анна" in inside.says
 
 
@@ -108,7 +108,9 @@ def test_a_resumed_script_session_with_its_cookie_goes_on():
 def test_another_persons_cookie_does_not_take_over_a_script_session():
     screen = open_screen("home")
     screen.browser = Browser(cookie_of(customer_of("vip")), connection="second")
-    assert "Анна" not in screen.run().says
+    said = screen.run().says
+    assert "Вход" in said
+    assert "Добр" not in said
 
 
 def test_a_visit_is_counted_once_per_change_of_screen():
@@ -123,11 +125,11 @@ def test_a_visit_is_counted_once_per_change_of_screen():
             .limit(2)
         ).all()
     assert visits[0] == "home"
-    screen.app.switch_page("pages/account/payments.py")
+    screen.app.switch_page("pages/account/services.py")
     screen.run()
     with reading() as db:
         newest = db.exec(select(PortalVisit.screen).order_by(col(PortalVisit.id).desc()).limit(2)).all()
-    assert list(newest) == ["payments", "home"]
+    assert list(newest) == ["services", "home"]
 
 
 def test_a_failing_screen_shows_a_reference_and_nothing_of_the_error(monkeypatch: pytest.MonkeyPatch, caplog):
