@@ -1,0 +1,41 @@
+"""The cards a person saved: brand, last four digits and expiry are all there is."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from sqlmodel import Session, col, select
+
+from models import SavedCard
+from rules.terms import CardBrand
+from rules.visitor import Visitor
+
+SOON_DAYS = 30
+"""A card whose last day is nearer than this is marked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A saved card. `expires_on` is the last day it works."""
+
+    card_id: int
+    brand: CardBrand
+    last_four: str
+    expires_on: date
+    label: str
+    is_default: bool
+
+    def is_expired(self, today: date) -> bool:
+        return self.expires_on < today
+
+    def expires_soon(self, today: date) -> bool:
+        return 0 <= (self.expires_on - today).days <= SOON_DAYS
+
+
+def saved_cards(db: Session, *, visitor: Visitor) -> list[Card]:
+    """The visitor's own cards that they have not removed, the one used by default first."""
+    rows = db.exec(
+        select(SavedCard)
+        .where(col(SavedCard.customer_id) == visitor.customer_id, col(SavedCard.removed_at).is_(None))
+        .order_by(col(SavedCard.is_default).desc(), col(SavedCard.id))
+    )
+    return [Card(card.id, card.brand, card.last_four, card.expires_on, card.label, card.is_default) for card in rows]
