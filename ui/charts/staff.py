@@ -375,7 +375,7 @@ def _ranking(names: pd.Series, values: pd.Series, told: list[str], shade: str) -
         hovertemplate="%{text}<extra></extra>",
         **_marker(shade),
     )
-    figure = _figure([bar], before=before, after=after, lying=True)
+    figure = _figure([bar], lying=True)
     figure.update_xaxes(showticklabels=False, range=[0, 1.18 * float(values.max())])
     figure.update_layout(bargap=0.2, hovermode="closest")
     return figure
