@@ -71,6 +71,8 @@ def test_an_analyst_sees_what_the_ledger_says_in_their_language(language: Langua
     with speaking(language):
         whole = paid(add_months(this_month(), -11))
         assert tile(screen, label) == money(round(whole / 100) * 100, exact=False)
+    said = "начисленного" if language is Language.RU else "of what was charged"
+    assert any(said in element.value for element in screen.markdown)
     assert len(charts(screen)) >= 7
     assert len(screen.metric) == 8
 

@@ -15,7 +15,7 @@ from queries.overview import Change, Overview
 from rules.terms import AutopayResult, Language, PaymentMethod, ServiceKind
 from texts import has_text, language, md, month, number, percent, t, tn
 from texts import money as written
-from ui.charts.style import CHARGED, PAID, QUIET, by_months, canvas, colour
+from ui.charts.style import CHARGED, PAID, by_months, canvas, colour
 
 HEIGHT = 250
 TOP = 12
@@ -191,7 +191,7 @@ def contracts(seen: Overview, palette: Sequence[str]) -> Card | None:
     ]
     customers = seen.months["customers"]
     bars.append(
-        go.Scatter(name=people_name, x=_labels(seen), y=list(customers), **_line(colour(palette, QUIET), dash="dot"), **_COUNT)
+        go.Scatter(name=people_name, x=_labels(seen), y=list(customers), **_line(colour(palette, PAID), dash="dot"), **_COUNT)
     )
     figure = _figure(bars, months=list(seen.months.index), barmode="stack")
     title = t(
@@ -354,7 +354,7 @@ def _figure(
     figure.update_layout(barmode=barmode, hovermode="y unified" if lying else "x unified", legend_font_size=12)
     numbers = {"tickprefix": before, "ticksuffix": after}
     if lying:
-        figure.update_yaxes(autorange="reversed", showgrid=False)
+        figure.update_yaxes(autorange="reversed", showgrid=False, nticks=0, dtick=1)
         figure.update_xaxes(**numbers)
     else:
         figure.update_yaxes(**numbers)
