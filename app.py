@@ -18,10 +18,12 @@ from starlette.middleware import Middleware
 import clock
 from db import database, schema
 from jobs.loop import Loop
+from routes.addresses import OneLevel
 from routes.hardening import Hardening
 from routes.health import HEALTH_ROUTES
 from routes.pwa import pwa_routes
 from routes.session import SESSION_ROUTES
+from rules.refusals import Unavailable
 from settings import SettingsError, operator, settings
 from ui.widgets import shell
 
@@ -97,6 +99,10 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 
 def script_failed(error: BaseException) -> bool:
     """The portal itself failed, outside any screen: still a sentence and a reference, never a stack trace."""
+    if isinstance(error, Unavailable):
+        logging.getLogger("kabinet.portal").error("database unavailable", exc_info=error)
+        shell.busy()
+        return True
     reference = secrets.token_hex(4).upper()
     logging.getLogger("kabinet.portal").error("portal failed, reference %s", reference, exc_info=error)
     shell.something_broke(reference)
@@ -122,7 +128,8 @@ app = st.App(
             Hardening,
             title=f"{_name} — личный кабинет",
             description="Все услуги связи вашей семьи в одном кабинете: баланс, услуги, платежи, автоплатёж.",
-        )
+        ),
+        Middleware(OneLevel),
     ],
     lifespan=lifespan,
     on_script_error=script_failed,

@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import streamlit as st
 
@@ -42,8 +42,15 @@ def stand_ins(script: str, paths: list[str], *, title: str) -> list[st.Page]:
         exec(source, {"__name__": "__main__", "__file__": str(file)})  # noqa: S102  our own file, under other addresses
 
     return [
-        st.Page(show, title=title, url_path=path, default=not path, visibility="hidden" if path else "visible") for path in paths
+        st.Page(show, title=title, url_path=path, default=not path, visibility="hidden" if path else "visible")
+        for path in dict.fromkeys(paths)
     ]
+
+
+def asked() -> list[str]:
+    """The address that the browser asked for, when it is no screen's; at one that we do not name Streamlit opens a dialog."""
+    path = unquote(urlsplit(st.context.url or "").path).strip("/ ")
+    return [path] if path and "/" not in path and path not in {screen.path for screen in SCREENS} else []
 
 
 def remember(visitor: Visitor, screen: Screen) -> None:
@@ -74,7 +81,7 @@ def run(page: st.Page) -> None:
 def guest() -> None:
     """Nobody is signed in: every address shows the sign-in page and keeps itself for afterwards."""
     shell.page_config(t("sign_in.title"))
-    paths = list(dict.fromkeys(["", *(screen.path for screen in SCREENS)]))
+    paths = ["", *(screen.path for screen in SCREENS), *asked()]
     page = st.navigation(stand_ins("welcome", paths, title=t("sign_in.title")), position="hidden")
     shell.dress()
     shell.head_menu(None, {})
@@ -86,22 +93,18 @@ def member(visitor: Visitor) -> None:
     shown = screens_for(visitor.role, demo=settings().is_demo)
     pages = {screen.name: page_of(screen, default=screen is shown[0], hidden=screen.in_menu) for screen in shown}
     foreign = [screen.path for screen in SCREENS if screen not in shown and screen.path]
-    lost = stand_ins("not_found", foreign, title=t("shell.not_found_title"))
+    lost = stand_ins("not_found", [*foreign, *asked()], title=t("shell.not_found_title"))
     page = st.navigation([*pages.values(), *lost], position="top")
-    screen = next((screen for screen in shown if pages[screen.name] is page or pages[screen.name] == page), None)
-    shell.page_config(page.title)
-    shell.dress()
-    shell.head_menu(visitor, {t(f"screen.{s.name}"): pages[s.name] for s in shown if s.in_menu})
+    screen = next((screen for screen in shown if pages[screen.name] is page), None)
     bar = [s for s in shown if s.in_bar]
+    shell.page_config(page.title)
+    shell.dress(bar.index(screen) + 1 if screen in bar else 0)
+    shell.head_menu(visitor, {t(f"screen.{s.name}"): pages[s.name] for s in shown if s.in_menu})
     if bar:
         shell.phone_bar(
             [(pages[s.name], t(f"screen.{s.name}"), s.icon) for s in bar],
             {t(f"screen.{s.name}"): pages[s.name] for s in shown if s not in bar},
         )
-    path = urlsplit(st.context.url or "").path.strip("/")
-    if screen is shown[0] and path and path not in {s.path for s in SCREENS}:
-        page = stand_ins("not_found", [path], title=t("shell.not_found_title"))[0]
-        screen = None
     if screen is not None:
         remember(visitor, screen)
     run(page)

@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 
 import clock
 from actions.performing import action, perform
-from actions.throttle import count_try, forget_tries, throttle_key
+from actions.throttle import count_try, forget_tries, take_back, throttle_key
 from db import reading, transaction
 from models import Credential, Customer, DemoPersona, LoginSession
 from rules.attempts import ThrottleTerms
@@ -118,6 +118,7 @@ def open_session(
     if customer_id is None:
         raise SignInRefused()
     forget_tries(db, key=throttle_key("sign-in-name", _tidy(name)))
+    take_back(db, key=throttle_key("sign-in-address", address))
     return _open(db, customer_id, address, browser)
 
 

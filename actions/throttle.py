@@ -33,6 +33,14 @@ def count_try(db: Session, *, key: str, terms: ThrottleTerms, now: datetime) -> 
     db.flush()
 
 
+def take_back(db: Session, *, key: str) -> None:
+    """Uncount one try, after it was right; for a key that many people share, such as an address."""
+    row = db.exec(select(Throttle).where(col(Throttle.key) == key).with_for_update()).first()
+    if row is not None and row.failures:
+        row.failures, row.locked_until = row.failures - 1, None
+        db.add(row)
+
+
 def forget_tries(db: Session, *, key: str) -> None:
     """Begin anew, after a try that was right."""
     row = db.get(Throttle, key)

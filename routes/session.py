@@ -29,10 +29,19 @@ def _ours(request: Request) -> bool:
     return request.headers.get("x-kabinet") == "1" and same_origin(request.headers)
 
 
+def _secure(request: Request) -> bool:
+    """Whether the page is on https. Its browser says so; the last stretch behind a proxy may be plain http."""
+    return request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://")
+
+
 async def _sent(request: Request) -> dict[str, Any]:
-    body = await request.body()
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > _LARGEST_BODY:
+            return {}
     try:
-        sent = json.loads(body) if len(body) <= _LARGEST_BODY else None
+        sent = json.loads(body)
     except ValueError:
         sent = None
     return sent if isinstance(sent, dict) else {}
@@ -53,7 +62,7 @@ async def open_session(request: Request) -> Response:
         return _answer(503)
     except Refusal:
         return _answer(400)
-    secure = request.url.scheme == "https"
+    secure = _secure(request)
     answer = _answer(200)
     answer.set_cookie(
         cookie_name(secure=secure),
@@ -71,7 +80,7 @@ async def end_session(request: Request) -> Response:
     """POST: clear the cookie. The session itself was ended by the action; a copy of the cookie is worth nothing."""
     if not _ours(request):
         return _answer(403)
-    secure = request.url.scheme == "https"
+    secure = _secure(request)
     answer = _answer(200)
     answer.delete_cookie(cookie_name(secure=secure), path="/", httponly=True, samesite="lax", secure=secure)
     return answer
@@ -86,7 +95,7 @@ async def choose_language(request: Request) -> Response:
         return _answer(400)
     answer = _answer(200)
     answer.set_cookie(
-        LANGUAGE_COOKIE, language, max_age=31_536_000, path="/", samesite="lax", secure=request.url.scheme == "https"
+        LANGUAGE_COOKIE, language, max_age=31_536_000, path="/", samesite="lax", secure=_secure(request), httponly=True
     )
     return answer
 

@@ -34,12 +34,27 @@ def enter(key: str) -> None:
 
 
 def card(persona: Persona) -> None:
-    """One person of the demo: who they are, and the way in."""
-    with st.container(border=True, height="stretch", gap="xsmall"):
-        st.markdown(f"{ICONS.get(persona.key, ':material/person:')} **{t(f'persona.{persona.key}')}**")
-        st.caption(f"{md(persona.name)} · {t(f'persona.{persona.key}.about')}")
-        st.space("stretch")
-        st.button(t("sign_in.enter"), key=f"enter_{persona.key}", on_click=enter, args=(persona.key,), width="stretch")
+    """One person of the demo, who they are; the whole card is the way in."""
+    who = t(f"persona.{persona.key}")
+    with st.container(border=True, height="stretch", key=f"card_{persona.key}"):
+        with st.container(horizontal=True, gap="small", vertical_alignment="top"):
+            with st.container(width="content", key=f"face_{persona.key}"):
+                st.markdown(ICONS.get(persona.key, ":material/person:"), width="content")
+            with st.container(gap=None):
+                st.markdown(f"**{who}**")
+                st.caption(f"{md(persona.name)} · {t(f'persona.{persona.key}.about')}")
+        st.button(t("sign_in.enter_as", who=who), key=f"enter_{persona.key}", on_click=enter, args=(persona.key,))
+
+
+def door() -> None:
+    """What the portal is, the form, and whom to ask when it does not open."""
+    with st.container(key="door"):
+        st.title(t("sign_in.headline", operator=operator().name(language())), anchor=False)
+        st.markdown(t("sign_in.promise"))
+        sign_in_form()
+        if shown:
+            st.caption(t("sign_in.demo_password"))
+        st.caption(t("sign_in.help", phone=operator().phone, email=operator().email))
 
 
 shown: list[Persona] = []
@@ -47,16 +62,15 @@ if settings().is_demo:
     with reading() as db:
         shown = personas(db)
 
-st.title(t("sign_in.headline", operator=operator().name(language())), anchor=False)
-st.caption(t("sign_in.promise"))
-form, people = st.columns([4, 7], gap="large")
-with form:
-    sign_in_form()
-    if shown:
-        st.caption(t("sign_in.demo_password"))
-if shown:
-    with people:
+if not shown:
+    with st.container(horizontal_alignment="center"), st.container(width=440):
+        door()
+else:
+    left, right = st.columns([4, 7], gap="large")
+    with left:
+        door()
+    with right, st.container(key="personas"):
         st.subheader(t("sign_in.personas"), anchor=False)
-        with st.grid(3, min_column_width=210, gap="small"):
+        with st.grid(3, min_column_width=230, gap="small"):
             for persona in shown:
                 card(persona)

@@ -3,6 +3,7 @@
 from typing import NoReturn
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 import clock
 import texts
@@ -14,7 +15,6 @@ from rules.visitor import Visitor
 from ui.widgets import bridge
 
 _SESSION, _CONNECTION, _LANGUAGE = "_session_id", "_connection", "_language"
-COOKIES = ("__Host-kabinet", "kabinet")
 
 
 def address() -> str:
@@ -27,6 +27,12 @@ def browser() -> str:
     return st.context.headers.get("User-Agent", "")
 
 
+def _cookie() -> str:
+    """The session cookie of the handshake. On https only the one that is bound to this very host: another could be planted."""
+    secure = st.context.headers.get("Origin", "").startswith("https://")
+    return st.context.cookies.get("__Host-kabinet" if secure else "kabinet") or ""
+
+
 def current() -> Visitor | None:
     """The visitor, or None when nobody is signed in or the session was ended; one indexed query.
 
@@ -34,22 +40,20 @@ def current() -> Visitor | None:
     only on the connection that opened it; on a new one (its handshake differs) the cookie must name it.
     """
     connection = st.context.headers.get("Sec-Websocket-Key", "")
-    session_id: int | None = st.session_state.get(_SESSION)
-    carried = next((hashed for name in COOKIES if (hashed := unseal(st.context.cookies.get(name) or ""))), None)
+    carried = unseal(_cookie())
+    known: int | None = st.session_state.get(_SESSION)
     with reading() as db:
-        if session_id is not None:
-            found = visitors.by_session(db, session_id=session_id, now=clock.now(), address=address())
+        if known is not None:
+            found = visitors.by_session(db, session_id=known, now=clock.now(), address=address())
             same = connection == st.session_state.get(_CONNECTION)
-            if found is None or not (same or (found[1] is not None and found[1] == carried)):
-                st.session_state.clear()  # nothing of a former visitor may survive
-                return None
-        elif carried is not None:
-            found = visitors.by_token(db, token_hash=carried, now=clock.now(), address=address())
-        else:
-            return None
-    if found is None:
-        return None
-    visitor = found[0]
+            if found is not None and (same or (found[1] is not None and found[1] == carried)):
+                return _taken(found[0], connection)
+            st.session_state.clear()  # nothing of a former visitor may survive
+        found = visitors.by_token(db, token_hash=carried, now=clock.now(), address=address()) if carried else None
+    return _taken(found[0], connection) if found is not None else None
+
+
+def _taken(visitor: Visitor, connection: str) -> Visitor:
     st.session_state[_SESSION], st.session_state[_CONNECTION] = visitor.session_id, connection
     st.session_state[_LANGUAGE] = visitor.language
     return visitor
@@ -89,6 +93,8 @@ def speak(language: Language) -> None:
 
 def _language() -> Language | None:
     """The language chosen here, else this browser's own choice from before, else the browser's language."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return None  # a route, a job or a start: nobody's page
     chosen = st.session_state.get(_LANGUAGE)
     if chosen is not None:
         return Language(chosen)

@@ -17,24 +17,48 @@ from ui.widgets.session import forget, speak
 
 # The one stylesheet: where Streamlit's own options do not reach. Constants and theme colours only, nothing a person typed.
 _STYLE = """<style>
+[data-testid="stLayoutWrapper"]:has(> .st-key-head_menu, > .st-key-phone_bar) {{ position: absolute }}
 .st-key-head_menu {{ position: fixed; top: .55rem; right: 1rem; z-index: 1000000; width: auto !important }}
 .st-key-phone_bar {{ display: none }}
-.st-key-sign_in [data-testid="stFormSubmitButton"] button {{ width: 100%; background: {act}; border-color: {act}; color: #fff }}
-.st-key-sign_in [data-testid="stFormSubmitButton"] {{ width: 100% !important }}
+[data-testid="stToolbar"] {{ padding-right: 13rem }}
+
+.st-key-door [data-testid="stFormSubmitButton"] button {{
+  width: 100%; background: {act}; border-color: {act}; color: #fff; font-weight: 600;
+}}
+.st-key-door [data-testid="stFormSubmitButton"] button:hover {{ filter: brightness(.93) }}
+.st-key-door [class*="st-key-FormSubmitter"], .st-key-door [class*="st-key-FormSubmitter"] div {{ width: 100% !important }}
+.st-key-door [data-testid="stHeaderActionElements"] {{ display: none }}
+.st-key-door code {{ color: inherit; font-size: inherit; white-space: nowrap }}
+
+[class*="st-key-card_"] {{ position: relative }}
+[class*="st-key-card_"]:hover {{ border-color: {act} }}
+[class*="st-key-card_"]:focus-within {{ outline: 2px solid {act}; outline-offset: 2px }}
+[class*="st-key-card_"] [class*="st-key-face_"] p {{ font-size: 1.6rem; line-height: 1; color: {act} }}
+[class*="st-key-enter_"] {{ position: absolute; inset: 0; width: 100% !important; height: 100%; opacity: 0 }}
+[class*="st-key-enter_"] :is(div:has(button), button) {{ width: 100%; height: 100% }}
+
 @media (max-width: 640px) {{
   .st-key-head_menu {{ right: .5rem }}
+  [data-testid="stExpandSidebarButton"] {{ display: none }}
   .st-key-phone_bar {{
     display: flex; position: fixed; inset: auto 0 0 0; z-index: 999999; width: 100% !important; gap: 0; flex-wrap: nowrap;
     background: {back}; border-top: 1px solid {line};
     padding: .3rem .25rem calc(.3rem + env(safe-area-inset-bottom));
   }}
   .st-key-phone_bar > div {{ flex: 1 1 0; min-width: 0; width: auto !important }}
-  .st-key-phone_bar a, .st-key-phone_bar button {{
-    flex-direction: column; align-items: center; justify-content: center; gap: .1rem; width: 100%; min-height: 3rem;
-    padding: .2rem 0; border: 0; background: transparent;
+  .st-key-phone_bar :is(a, button) {{ width: 100%; min-height: 3rem; padding: .2rem 0; border: 0 }}
+  .st-key-phone_bar :is(a, button, a:hover, button:hover) {{ background: transparent }}
+  .st-key-phone_bar :is(a, button span[data-has-shortcut]) {{
+    display: flex; flex-direction: column; align-items: center; justify-content: center; gap: .1rem;
   }}
-  .st-key-phone_bar p {{ font-size: .7rem; line-height: 1.1; text-align: center; white-space: nowrap }}
-  .st-key-phone_bar [data-testid="stPageLink-NavLink"] > span:first-child {{ margin: 0 }}
+  .st-key-phone_bar button div {{ justify-content: center }}
+  .st-key-phone_bar button div[aria-hidden] {{ display: none }}
+  .st-key-phone_bar :is([data-testid="stMarkdownContainer"], p) {{
+    display: block; font-size: .7rem; line-height: 1.1; text-align: center; white-space: nowrap; font-weight: 500;
+  }}
+  .st-key-phone_bar span {{ margin: 0 }}
+  .st-key-phone_bar [data-testid="stIconMaterial"] {{ font-size: 1.25rem; width: 1.25rem; height: 1.25rem }}
+  .st-key-phone_bar > div:nth-child({here}) :is(span, p) {{ color: {link} !important }}
 }}
 </style>"""
 
@@ -46,11 +70,12 @@ def page_config(title: str) -> None:
     st.set_page_config(page_title=f"{title} — {name}" if title else name, page_icon=str(icon), layout="wide")
 
 
-def dress() -> None:
-    """The stylesheet and the logo."""
+def dress(here: int = 0) -> None:
+    """The stylesheet and the logo. `here` is the place of the shown screen in the phone's bar, from 1; 0: not in it."""
     mode = st.context.theme.type or "light"
-    back, line, act = (st.get_option(f"theme.{mode}.{name}") for name in ("backgroundColor", "borderColor", "primaryColor"))
-    st.html(_STYLE.format(back=back, line=line, act=act))
+    names = ("backgroundColor", "borderColor", "primaryColor", "linkColor")
+    back, line, act, link = (st.get_option(f"theme.{mode}.{name}") for name in names)
+    st.html(_STYLE.format(back=back, line=line, act=act, link=link, here=here))
     st.logo(str(logo()), size="large")
 
 
@@ -68,7 +93,7 @@ def head_menu(visitor: Visitor | None, screens: dict[str, Any]) -> None:
     other = Language.EN if language() is Language.RU else Language.RU
     with st.container(horizontal=True, key="head_menu", gap="small", vertical_alignment="center", width="content"):
         if settings().is_demo:
-            st.badge(t("shell.demo"), color="violet", icon=":material/play_circle:")
+            st.badge(t("shell.demo"), color="gray")
         if visitor is None:
             st.button(t(f"shell.switch_to_{other.value}"), key="switch_language", type="tertiary", on_click=speak, args=(other,))
             return

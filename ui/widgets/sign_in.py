@@ -14,10 +14,26 @@ from streamlit_authenticator.views import Authenticate
 
 from actions.sessions import OpenedSession, sign_in
 from rules.refusals import Refusal
-from texts import t
+from texts import sentence, t
 from ui.widgets.session import address, begin, browser
 
-_REFUSED, _STATUS = "_sign_in_refused", "authentication_status"
+_REFUSED, _INCOMPLETE, _STATUS = "_sign_in_refused", "_sign_in_incomplete", "authentication_status"
+
+# The package turns filling in off. Password managers (and phone keyboards) are told here what the fields are.
+_FIELDS = """
+export default function() {
+  const kinds = [
+    { autocomplete: "username", name: "username", autocapitalize: "none", spellcheck: "false", inputmode: "email" },
+    { autocomplete: "current-password", name: "password" },
+  ]
+  const mark = (left) => {
+    const fields = document.querySelectorAll(".st-key-door input")
+    if (fields.length < 2) { if (left) requestAnimationFrame(() => mark(left - 1)); return }
+    kinds.forEach((kind, i) => Object.entries(kind).forEach(([name, value]) => fields[i].setAttribute(name, value)))
+  }
+  mark(100)
+}
+"""
 
 
 class _Model(AuthenticationModel):
@@ -49,6 +65,7 @@ class _Controller(AuthenticationController):
     def login(self, username: str | None = None, password: str | None = None, *_: Any, **__: Any) -> bool | None:
         """As the package does, but the password goes on exactly as it was typed."""
         if not username or not password:
+            st.session_state[_INCOMPLETE] = True
             return None
         return self.authentication_model.login(username, password)
 
@@ -86,6 +103,7 @@ def sign_in_form() -> None:
     _Form().login(fields=labels, key="sign_in")
     refusal = st.session_state.pop(_REFUSED, None)
     if refusal is not None:
-        from texts import sentence
-
         st.error(sentence(refusal), icon=":material/error:")
+    if st.session_state.pop(_INCOMPLETE, False):
+        st.warning(t("sign_in.incomplete"), icon=":material/edit:")
+    st.components.v2.component("kabinet_fields", js=_FIELDS)(key="fields", height=0)
