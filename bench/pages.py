@@ -230,6 +230,9 @@ async def _screens(database: Path, customers: int, runs: int, folder: Path) -> l
                 took = await page.run()
                 if turn >= 3:  # the first ones warm caches
                     spans[name].append(took)
+        for name, page in pages.items():
+            if name != "blank":
+                _expect(page, name.split(",")[0])
         elements = {name: len(page.elements()) for name, page in pages.items()}
         for page in pages.values():
             await page.close()

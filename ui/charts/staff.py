@@ -15,7 +15,7 @@ from queries.overview import Change, Overview
 from rules.terms import AutopayResult, Language, PaymentMethod, ServiceKind
 from texts import has_text, language, md, month, number, percent, t, tn
 from texts import money as written
-from ui.charts.style import CHARGED, PAID, by_months, canvas, colour
+from ui.charts.style import CHARGED, PAID, by_months, canvas, colour, month_tick
 
 HEIGHT = 250
 TOP = 12
@@ -359,7 +359,15 @@ def _figure(
     else:
         figure.update_yaxes(**numbers)
     if months is not None:
+        # Small charts have room for every third month; the common axis would let two years run into each other.
         by_months(figure, months)
+        places = range((len(months) - 1) % 3, len(months), 3) if len(months) > 6 else range(len(months))
+        years = [months[place].year for place in places]
+        ticks = [
+            month_tick(months[place]) + (f"<br>{year}" if not at or years[at - 1] != year else "")
+            for at, (place, year) in enumerate(zip(places, years, strict=True))
+        ]
+        figure.update_xaxes(tickvals=list(places), ticktext=ticks)
     return figure
 
 
