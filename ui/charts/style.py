@@ -4,7 +4,7 @@ Figures here and beside are pure functions of frames: they show nothing, know no
 kopecks and are drawn in roubles; texts and separators are the reader's language's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -47,8 +47,9 @@ def colour(palette: Sequence[str], thing: str) -> str:
     return palette[PLACES[thing] % len(palette)]
 
 
-def bars(name: str, x: Sequence[Any], kopecks: Sequence[int], shade: str, **more: Any) -> go.Bar:
+def bars(name: str, x: Sequence[Any], kopecks: Iterable[int], shade: str, **more: Any) -> go.Bar:
     """Sums by period, exact to the kopeck where the pointer is."""
+    kopecks = list(kopecks)
     return go.Bar(
         name=name,
         x=list(x),
@@ -60,8 +61,9 @@ def bars(name: str, x: Sequence[Any], kopecks: Sequence[int], shade: str, **more
     )
 
 
-def line(name: str, x: Sequence[Any], kopecks: Sequence[int], shade: str, **more: Any) -> go.Scatter:
+def line(name: str, x: Sequence[Any], kopecks: Iterable[int], shade: str, **more: Any) -> go.Scatter:
     """A balance, or something to compare bars with."""
+    kopecks = list(kopecks)
     more.setdefault("line", {"width": 3, "color": shade})
     return go.Scatter(
         name=name,
@@ -88,7 +90,7 @@ def canvas(traces: Sequence[Any], *, height: int = HEIGHT, legend: bool | None =
         dragmode=False,
         showlegend=len(traces) > 1 if legend is None else legend,
         legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom", "yref": "paper", "title": None,
-                "font": {"size": 13}, "itemclick": False, "itemdoubleclick": False},
+                "font": {"size": 13}, "traceorder": "normal", "itemclick": False, "itemdoubleclick": False},
         xaxis={"showgrid": False, "fixedrange": True, "title": None},
         yaxis={"fixedrange": True, "title": None, "rangemode": "tozero", "automargin": True, "zeroline": False, "nticks": 6},
         template="streamlit",
@@ -113,11 +115,13 @@ def by_months(figure: go.Figure, months: Sequence[date]) -> None:
     """Months along the axis: short names, the year where it begins; every third when there are more than a year's."""
     every = 1 if len(months) <= 13 else 3
     ticks = list(range((len(months) - 1) % every, len(months), every))
-    text, year = [], 0
-    for place in ticks:
-        each = months[place]
-        text.append(f"{month_tick(each)}<br>{each.year}" if each.year != year else month_tick(each))
-        year = each.year
+    # The year stands under its first tick; under the very first only when the next year is not in its way.
+    new_year = next((place for place in ticks[1:] if months[place].year != months[ticks[0]].year), None)
+    text = [month_tick(months[place]) for place in ticks]
+    for place, tick in enumerate(ticks):
+        begins = place > 0 and months[tick].year != months[ticks[place - 1]].year
+        if begins or (place == 0 and (new_year is None or ticks.index(new_year) > 2)):
+            text[place] += f"<br>{months[tick].year}"
     figure.update_xaxes(type="category", tickvals=ticks, ticktext=text, tickangle=0, tickfont={"size": 12})
 
 

@@ -1,0 +1,121 @@
+"""Where a person's money goes, whether it is more than before, and the operations that prove it."""
+
+import streamlit as st
+
+import clock
+from db import reading
+from queries.accounts import attached_accounts
+from queries.figures import accounting_month
+from queries.payments import MoneyReport, OperationKind, first_month, money_report, operations
+from rules.periods import add_months
+from texts import day, language, money, month, number, percent, t, tn
+from ui.charts.money import by_service, monthly_money, year_against_year
+from ui.widgets import operations as history
+from ui.widgets.chart import drawn, show_chart
+from ui.widgets.session import signed_in
+
+PAGE = 25
+SHOWN = {OperationKind.TOP_UP: "paid", OperationKind.CHARGE: "charged", OperationKind.BONUS: "bonus"}
+
+
+def change(now: int, before: int | None) -> str | None:
+    """How much more than before, in percent; nothing where that would say nothing."""
+    return percent(now / before - 1, signed=True) if before and now / before < 10 else None
+
+
+def tile(name: str, value: str, delta: str | None, *, help: str) -> None:
+    st.metric(t(f"payments.{name}"), value, delta, delta_color="off", border=True, height="stretch", help=help)
+
+
+def tiles(seen: MoneyReport) -> None:
+    now, before = seen.now, seen.before
+    with st.grid(4, min_column_width=158, gap="small"):
+        refunded = t("payments.help.paid", refunded=money(now.refunded_kopecks))
+        tile("paid", money(now.paid_kopecks), change(now.paid_kopecks, before.paid_kopecks), help=refunded)
+        charged = change(now.charged_kopecks, before.charged_kopecks)
+        tile("charged", money(now.charged_kopecks), charged, help=t("payments.help.charged"))
+        average = change(seen.average_kopecks, seen.average_before_kopecks)
+        mean = money(seen.average_kopecks) if seen.full_months else "—"
+        tile("average", mean, average, help=t("payments.help.average"))
+        share = now.by_autopay_kopecks / now.paid_kopecks if now.paid_kopecks else None
+        share_before = before.by_autopay_kopecks / before.paid_kopecks if before.paid_kopecks else None
+        points = None if share is None or share_before is None else round(100 * (share - share_before))
+        grown = None if points is None else t("payments.points_up", points=f"+{points}" if points > 0 else number(points))
+        tile("by_autopay", "—" if share is None else percent(share), grown, help=t("payments.help.by_autopay"))
+
+
+visitor = signed_in()
+st.title(t("payments.title"), anchor=False)
+with reading() as db:
+    accounts = attached_accounts(db, visitor=visitor)
+    since = first_month(db, visitor=visitor) if accounts else None
+if not accounts:
+    st.info(t("payments.no_accounts"), icon=":material/receipt_long:")
+    if st.button(t("payments.to_accounts"), type="primary", icon=":material/add:", key="payments_to_accounts"):
+        st.switch_page("pages/account/accounts.py")
+    st.stop()
+if since is None:
+    st.info(t("payments.nothing_yet"), icon=":material/hourglass_empty:")
+    st.stop()
+
+today = clock.today("Europe/Moscow")
+chosen = history.filters(accounts, since=since, until=max(since, accounting_month(clock.now())))
+with reading() as db:
+    seen = money_report(
+        db,
+        visitor=visitor,
+        first=chosen.first,
+        last=chosen.last,
+        today=today,
+        narrowing=chosen.narrowing,
+        language=language(),
+    )
+    total = sum(seen.counts[kind] for kind in chosen.kinds)
+    page = history.page_of(total, PAGE)
+    rows = operations(
+        db,
+        visitor=visitor,
+        first=chosen.first,
+        last=chosen.last,
+        kinds=chosen.kinds,
+        narrowing=chosen.narrowing,
+        language=language(),
+        total=total,
+        page=page,
+        size=PAGE,
+    )
+history.to_address(page)
+if not total:
+    st.info(t("payments.nothing_found"), icon=":material/search_off:")
+    st.button(t("payments.reset"), on_click=history.reset, key="payments_reset")
+    st.stop()
+
+tiles(seen)
+if seen.before.operations:
+    length = len(seen.months)
+    until = (
+        day(add_months(today, -length))
+        if chosen.last == accounting_month(clock.now())
+        else month(add_months(chosen.last, -length))
+    )
+    st.caption(t("payments.compared", span=f"{month(add_months(chosen.first, -length))} — {until}"))
+
+shown = tuple(SHOWN[kind] for kind in chosen.kinds)
+before = {"paid": seen.before.paid_kopecks, "charged": seen.before.charged_kopecks, "bonus": seen.before.bonus_kopecks}
+leading = next(name for name in ("paid", "charged", "bonus") if name in shown)
+wide, narrow = st.columns([2, 1], gap="large") if "charged" in shown and len(seen.parts) else (st.container(), None)
+with wide:
+    show_chart(drawn(monthly_money, seen.months, shown=shown, before_kopecks=before[leading]), key="payments_by_month")
+if narrow is not None:
+    service = next((a.service.value for a in accounts if a.account_id == chosen.narrowing.account_id), "")
+    with narrow:
+        show_chart(drawn(by_service, seen.parts, service=service), key="payments_by_part")
+if "charged" in shown and seen.years["before"].any():
+    show_chart(drawn(year_against_year, seen.years), key="payments_by_year")
+
+st.space("small")
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+    st.subheader(t("payments.operations"), anchor=False, width="content")
+    st.caption(tn("payments.count", total), width="content")
+history.operations_table(rows, visitor=visitor, alt=t("payments.title"))
+history.pages(total, PAGE)
