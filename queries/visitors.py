@@ -1,8 +1,9 @@
 """Who is here: from a live session to the visitor that actions and queries are given."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, bindparam
 from sqlmodel import Session, col, select
 
 from models import Customer, LoginSession, Region
@@ -10,30 +11,31 @@ from rules.terms import Role
 from rules.visitor import Visitor
 
 
+def _live(condition: ColumnElement[bool]) -> Any:
+    return (
+        select(LoginSession, Customer, Region.time_zone)
+        .join(Customer, col(Customer.id) == col(LoginSession.customer_id))
+        .join(Region, col(Region.code) == col(Customer.region_code))
+        .where(condition, col(LoginSession.revoked_at).is_(None), col(LoginSession.expires_at) > bindparam("now"))
+    )
+
+
+# Built once: every run of every screen asks one of them.
+_BY_SESSION = _live(col(LoginSession.id) == bindparam("session_id"))
+_BY_TOKEN = _live(col(LoginSession.token_hash) == bindparam("token_hash"))
+
+
 def by_session(db: Session, *, session_id: int, now: datetime, address: str = "") -> tuple[Visitor, str | None] | None:
     """The visitor of a session that is neither ended nor expired, and the hash of its cookie's token; one indexed query."""
-    return _visitor(db, _live(now).where(col(LoginSession.id) == session_id), address)
+    return _visitor(db.execute(_BY_SESSION, {"session_id": session_id, "now": now}).first(), address)
 
 
 def by_token(db: Session, *, token_hash: str, now: datetime, address: str = "") -> tuple[Visitor, str | None] | None:
     """Like `by_session()`, for what a browser's cookie carries."""
-    return _visitor(db, _live(now).where(col(LoginSession.token_hash) == token_hash), address)
+    return _visitor(db.execute(_BY_TOKEN, {"token_hash": token_hash, "now": now}).first(), address)
 
 
-def _live(now: datetime) -> Select[tuple[LoginSession, Customer, str]]:
-    statement: Select[tuple[LoginSession, Customer, str]] = (
-        select(LoginSession, Customer, Region.time_zone)  # type: ignore[assignment]
-        .join(Customer, col(Customer.id) == col(LoginSession.customer_id))
-        .join(Region, col(Region.code) == col(Customer.region_code))
-        .where(col(LoginSession.revoked_at).is_(None), col(LoginSession.expires_at) > now)
-    )
-    return statement
-
-
-def _visitor(
-    db: Session, statement: Select[tuple[LoginSession, Customer, str]], address: str
-) -> tuple[Visitor, str | None] | None:
-    row = db.execute(statement).first()
+def _visitor(row: Any, address: str) -> tuple[Visitor, str | None] | None:
     if row is None:
         return None
     session, customer, time_zone = row
