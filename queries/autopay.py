@@ -16,13 +16,13 @@ from models import (
     Bill,
     BillingAccount,
     LedgerAccount,
+    Option,
     OptionPrice,
     PlanPrice,
     SavedCard,
     Subscription,
     Transfer,
 )
-from models import Option as OptionRow
 from queries.cards import Card
 from queries.figures import month_begins_at
 from rules.autopay import RuleDraft
@@ -192,29 +192,45 @@ def _latest_runs(db: Session, rule_ids: Sequence[int]) -> dict[int, list[Run]]:
     return runs
 
 
-def outlook(db: Session, *, visitor: Visitor, account_id: int, today: date) -> Outlook:
-    """What is known of an account now, to say what a rule will do. Raises NotAllowed for an account that is not attached."""
-    account = access.account(db, visitor, account_id, Right.VIEW)
-    balance = db.exec(select(LedgerAccount.balance_kopecks).where(col(LedgerAccount.billing_account_id) == account_id)).one()
-    bills = _latest_bills(db, account_id)
-    due = what_is_due(
-        balance_kopecks=balance,
-        mode=account.mode,
-        bills=[OpenBill(bill.id, bill.number, bill.total_kopecks, bill.due_on) for bill in bills],
-        today=today,
-        unbilled_kopecks=_charged_since(db, account_id, bills[-1].issued_on) if bills and balance < 0 else 0,
-    )
-    return Outlook(
-        balance_kopecks=balance,
-        monthly_kopecks=_monthly(db, account, today),
-        due_kopecks=due.amount_kopecks,
-        paid_this_month_kopecks=_paid_by_rules(db, visitor, account_id, today),
-    )
+def outlooks(db: Session, *, visitor: Visitor, today: date, account_id: int | None = None) -> dict[int, Outlook]:
+    """What is known now of each of the visitor's accounts (or of one of them), by its id, to say what a rule will do."""
+    mine = access.reachable(visitor)
+    if account_id is not None:
+        mine = mine.where(col(Attachment.billing_account_id) == account_id)
+    accounts = db.execute(
+        sa.select(BillingAccount, col(LedgerAccount.balance_kopecks))
+        .join(LedgerAccount, col(LedgerAccount.billing_account_id) == col(BillingAccount.id))
+        .where(col(BillingAccount.id).in_(mine))
+    ).all()
+    in_debt = [account.id for account, balance in accounts if balance < 0]
+    bills, monthly, paid = _latest_bills(db, in_debt), _monthly(db, mine, today), _paid_by_rules(db, visitor, today)
+    known = {}
+    for account, balance in accounts:
+        issued = bills[account.id]
+        due = what_is_due(
+            balance_kopecks=balance,
+            mode=account.mode,
+            bills=[OpenBill(bill.id, bill.number, bill.total_kopecks, bill.due_on) for bill in issued],
+            today=today,
+            unbilled_kopecks=_charged_since(db, account.id, issued[-1].issued_on) if issued else 0,
+        )
+        is_served = account.status is AccountStatus.ACTIVE
+        known[account.id] = Outlook(
+            balance_kopecks=balance,
+            monthly_kopecks=monthly.get(account.id, 0) if is_served else 0,
+            due_kopecks=due.amount_kopecks,
+            paid_this_month_kopecks=paid.get(account.id, 0),
+        )
+    return known
 
 
-def _latest_bills(db: Session, account_id: int) -> list[Bill]:
-    newest = select(Bill).where(col(Bill.billing_account_id) == account_id).order_by(col(Bill.month_on).desc())
-    return list(db.exec(newest.limit(BILLS_LOOKED_AT)))[::-1]
+def _latest_bills(db: Session, account_ids: Sequence[int]) -> dict[int, list[Bill]]:
+    """The newest bills of each account, oldest first."""
+    bills: dict[int, list[Bill]] = defaultdict(list)
+    for account_id in account_ids:
+        newest = select(Bill).where(col(Bill.billing_account_id) == account_id).order_by(col(Bill.month_on).desc())
+        bills[account_id] = list(db.exec(newest.limit(BILLS_LOOKED_AT)))[::-1]
+    return bills
 
 
 def _charged_since(db: Session, account_id: int, issued_on: date) -> int:
@@ -230,47 +246,47 @@ def _charged_since(db: Session, account_id: int, issued_on: date) -> int:
     return int(found or 0)
 
 
-def _monthly(db: Session, account: BillingAccount, today: date) -> int:
-    """What the next month costs with all that is connected; nothing while the account is not served."""
-    if account.status is not AccountStatus.ACTIVE:
-        return 0
-    priced_on = next_month(today)
-    plan = (
+def _monthly(db: Session, mine: "sa.Select[int]", today: date) -> dict[int, int]:
+    """What the next month costs with all that is connected, by account."""
+    begins, plan, option = next_month(today), col(Subscription.plan_id), col(Subscription.option_id)
+    plan_price = (
         sa.select(col(PlanPrice.monthly_kopecks))
-        .where(col(PlanPrice.plan_id) == col(Subscription.plan_id), col(PlanPrice.valid_from_on) <= priced_on)
+        .where(col(PlanPrice.plan_id) == plan, col(PlanPrice.valid_from_on) <= begins)
         .order_by(col(PlanPrice.valid_from_on).desc())
         .limit(1)
         .scalar_subquery()
     )
-    option = (
+    option_price = (
         sa.select(col(OptionPrice.price_kopecks))
-        .where(col(OptionPrice.option_id) == col(Subscription.option_id), col(OptionPrice.valid_from_on) <= priced_on)
+        .where(col(OptionPrice.option_id) == option, col(OptionPrice.valid_from_on) <= begins)
         .order_by(col(OptionPrice.valid_from_on).desc())
         .limit(1)
         .scalar_subquery()
     )
-    total = db.execute(
-        sa.select(func.sum(func.coalesce(plan, option, 0)))
+    rows = db.execute(
+        sa.select(col(Subscription.billing_account_id), func.sum(func.coalesce(plan_price, option_price, 0)))
         .select_from(Subscription)
-        .outerjoin(OptionRow, col(OptionRow.id) == col(Subscription.option_id))
+        .outerjoin(Option, col(Option.id) == option)
         .where(
-            col(Subscription.billing_account_id) == account.id,
+            col(Subscription.billing_account_id).in_(mine),
             col(Subscription.ended_on).is_(None),
-            sa.or_(col(OptionRow.id).is_(None), col(OptionRow.recurrence) == Recurrence.MONTHLY),
+            sa.or_(col(Subscription.ends_on).is_(None), col(Subscription.ends_on) > begins),
+            sa.or_(col(Option.id).is_(None), col(Option.recurrence) == Recurrence.MONTHLY),
         )
-    ).scalar()
-    return int(total or 0)
+        .group_by(col(Subscription.billing_account_id))
+    )
+    return {account_id: int(total) for account_id, total in rows}
 
 
-def _paid_by_rules(db: Session, visitor: Visitor, account_id: int, today: date) -> int:
-    total = db.execute(
-        sa.select(func.sum(col(AutopayRun.amount_kopecks)))
-        .join(AutopayRule, col(AutopayRule.id) == col(AutopayRun.rule_id))
+def _paid_by_rules(db: Session, visitor: Visitor, today: date) -> dict[int, int]:
+    rows = db.execute(
+        sa.select(col(AutopayRule.billing_account_id), func.sum(col(AutopayRun.amount_kopecks)))
+        .join(AutopayRun, col(AutopayRun.rule_id) == col(AutopayRule.id))
         .where(
-            col(AutopayRule.billing_account_id) == account_id,
             col(AutopayRule.customer_id) == visitor.customer_id,
             col(AutopayRun.ran_at) >= month_begins_at(month_start(today)),
             col(AutopayRun.result) == AutopayResult.SUCCEEDED,
         )
-    ).scalar()
-    return int(total or 0)
+        .group_by(col(AutopayRule.billing_account_id))
+    )
+    return {account_id: int(total) for account_id, total in rows}

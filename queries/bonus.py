@@ -8,7 +8,7 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
-from models import Attachment, BillingAccount, BonusEntry, BonusLot, Payment, Transfer
+from models import Attachment, BillingAccount, BonusEntry, BonusLot, Payment, PaymentPart, Transfer
 from queries.figures import _MonthOfMoment, month_begins_at
 from rules.bonus import Lot
 from rules.periods import add_months, month_start, months_between, next_month
@@ -58,20 +58,22 @@ def paid_last_year(db: Session, *, visitor: Visitor, today: date) -> int:
     """What the visitor paid in the last twelve months and did not get back, in kopecks: it decides the level."""
     a_year_ago = add_months(today, -12)
     since = month_begins_at(month_start(a_year_ago)) + timedelta(days=a_year_ago.day - 1)
-    paid = db.exec(
-        select(func.sum(Payment.amount_kopecks)).where(
-            col(Payment.payer_id) == visitor.customer_id,
-            col(Payment.created_at) >= since,
-            col(Payment.state) == PaymentState.SUCCEEDED,
-        )
-    ).one()
+    mine = (
+        col(Payment.payer_id) == visitor.customer_id,
+        col(Payment.created_at) >= since,
+        col(Payment.state) == PaymentState.SUCCEEDED,
+    )
+    paid = db.exec(select(func.sum(Payment.amount_kopecks)).where(*mine)).one()
+    # Ledger rows are found by account and moment: there is no way from a payment to them by index.
+    accounts = select(PaymentPart.billing_account_id).join(Payment, col(Payment.id) == col(PaymentPart.payment_id)).where(*mine)
     back = db.exec(
         select(func.sum(Transfer.amount_kopecks))
         .join(Payment, col(Payment.id) == col(Transfer.payment_id))
         .where(
-            col(Payment.payer_id) == visitor.customer_id,
-            col(Payment.created_at) >= since,
+            col(Transfer.billing_account_id).in_(accounts),
+            col(Transfer.occurred_at) >= since,
             col(Transfer.code) == TransferCode.REFUND,
+            *mine,
         )
     ).one()
     return int(paid or 0) - int(back or 0)
