@@ -10,12 +10,15 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError as DatabaseError
+from sqlalchemy.exc import SQLAlchemyError
 
 from db.engine import database
 from models import Customer, Region
 
 HERE = Path(__file__).parent
+
+DatabaseError = SQLAlchemyError
+"""Whatever a database says when it cannot be reached or worked with."""
 
 
 class SchemaError(Exception):

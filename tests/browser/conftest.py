@@ -78,13 +78,20 @@ def served(database_url: str, log: Path, **environment: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def site(browser: Browser, seeded_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def site_database(seeded_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database file of the running demo."""
+    file = tmp_path_factory.mktemp("site") / "kabinet.db"
+    shutil.copyfile(seeded_template, file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def site(browser: Browser, site_database: Path) -> Iterator[str]:
     """The address of the running demo."""
-    folder = tmp_path_factory.mktemp("site")
-    shutil.copyfile(seeded_template, folder / "kabinet.db")
-    with served(f"sqlite:///{folder / 'kabinet.db'}", folder / "server.log") as url:
+    log = site_database.with_name("server.log")
+    with served(f"sqlite:///{site_database}", log) as url:
         yield url
-    assert "Traceback" not in (folder / "server.log").read_text(), "the server logged a stack trace"
+    assert "Traceback" not in log.read_text(), "the server logged a stack trace"
 
 
 class Tab:
