@@ -17,6 +17,7 @@ from typing import NoReturn
 
 import streamlit as st
 from starlette.middleware import Middleware
+from streamlit.runtime.pages_manager import PagesManager
 
 import clock
 from db import database, schema
@@ -126,6 +127,10 @@ def script_failed(error: BaseException) -> bool:
     shell.something_broke(reference)
     return True
 
+
+# Until a script first names its screens, Streamlit takes a folder called pages/ for them: the first visitor of a fresh
+# server would be shown what is in it, without the sign-in, and a deep link would not be found.
+PagesManager.uses_pages_directory = False
 
 log_as_json()
 answer_at_once()

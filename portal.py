@@ -48,8 +48,11 @@ def stand_ins(script: str, paths: list[str], *, title: str) -> list[st.Page]:
 
 
 def asked() -> list[str]:
-    """The address that the browser asked for, when it is no screen's; at one that we do not name Streamlit opens a dialog."""
-    path = unquote(urlsplit(st.context.url or "").path).strip("/ ")
+    """The address that the browser asked for, when it is no screen's; at one that is not registered Streamlit opens a dialog.
+
+    Addresses have one level. Streamlit may give one twice, as it is written and decoded: the last is it.
+    """
+    path = unquote(urlsplit(st.context.url or "").path.strip("/").rsplit("/", 1)[-1]).strip()
     return [path] if path and "/" not in path and path not in {screen.path for screen in SCREENS} else []
 
 

@@ -1,6 +1,10 @@
 """Signing in and out in a real browser."""
 
+import shutil
+
 import pytest
+
+from tests.browser.conftest import served
 
 
 def test_a_persona_enters_by_one_click_and_a_reload_stays_in_without_the_form_flashing(tab_of):
@@ -30,18 +34,18 @@ def test_no_script_can_read_the_session_cookie(tab_of):
 
 def test_a_deep_link_lands_where_it_points_after_signing_in(tab_of):
     tab = tab_of()
-    page = tab.enter("family", "payments?period=year")
-    assert page.url.split("/", 3)[3].startswith("payments")
-    assert "Платежи" in page.locator("h1").first.inner_text()
+    page = tab.enter("family", "mailbox?from=letter")
+    assert page.url == f"{tab.site}/mailbox?from=letter"
+    assert "Почта" in page.locator("h1").first.inner_text()
 
 
 def test_a_second_tab_is_signed_in_too(tab_of):
     tab = tab_of()
     tab.enter("family").wait_for_timeout(1000)
     second = tab_of(context=tab.context)
-    page = second.open("autopay")
+    page = second.open("services")
     page.locator(".st-key-person_menu").wait_for()
-    assert "Автоплат" in page.locator("h1").first.inner_text()
+    assert "Услуги" in page.locator("h1").first.inner_text()
 
 
 def test_after_signing_out_a_copied_cookie_opens_nothing(tab_of, browser):
@@ -64,7 +68,7 @@ def test_after_signing_out_a_copied_cookie_opens_nothing(tab_of, browser):
 
 def test_enter_submits_the_form_and_a_wrong_password_is_one_neutral_sentence(tab_of):
     page = tab_of().open()
-    page.locator(".st-key-sign_in input").nth(0).fill("family@kabinet.example")
+    page.locator(".st-key-door input").nth(0).fill("family@kabinet.example")
     page.locator("input[type=password]").fill("not the password")
     page.locator("input[type=password]").press("Enter")
     page.get_by_text("Неверный логин или пароль").wait_for()
@@ -94,9 +98,67 @@ def test_a_chosen_language_stays_after_a_reload(tab_of):
     assert page.evaluate("document.documentElement.lang") == "en"
 
 
-def test_an_unknown_address_is_a_page_of_ours(tab_of):
-    page = tab_of().enter("family", "nowhere")
+@pytest.mark.parametrize("path", ["nowhere", "overview", "a/b", "%D0%B3%D0%B4%D0%B5 %22x"])
+def test_an_unknown_address_is_a_page_of_ours_and_leads_on(tab_of, path: str):
+    page = tab_of().enter("family", path)
     page.get_by_text("Такой страницы нет").first.wait_for()
+    assert page.get_by_role("dialog").count() == 0, "Streamlit says so itself, in English"
+    page.locator(".st-key-to_start button").click()
+    page.get_by_text("Мои счета").first.wait_for()
+
+
+def test_the_first_visitor_of_a_fresh_server_may_come_by_a_deep_link(browser, seeded_template, tmp_path):
+    """Streamlit would take the folder pages/ for its screens until the portal first ran."""
+    shutil.copyfile(seeded_template, tmp_path / "kabinet.db")
+    with served(f"sqlite:///{tmp_path / 'kabinet.db'}", tmp_path / "server.log") as site:
+        page = browser.new_page(locale="ru-RU")
+        page.goto(f"{site}/services")
+        page.locator("input[type=password]").wait_for()
+        page.wait_for_timeout(500)
+        assert page.get_by_role("dialog").count() == 0
+        assert page.url == f"{site}/services"
+        page.close()
+
+
+def test_password_managers_know_the_fields(tab_of):
+    page = tab_of().open()
+    page.locator("input[type=password][autocomplete=current-password]").wait_for()
+    page.locator("input[autocomplete=username]").wait_for()
+
+
+def test_nothing_is_asked_of_another_host_and_nothing_is_complained_of(tab_of):
+    tab = tab_of()
+    page = tab.enter("family")
+    page.wait_for_timeout(1500)
+    assert tab.hosts == {tab.site.removeprefix("http://")}
+    assert tab.complaints == []
+
+
+@pytest.mark.parametrize("language", ["ru-RU", "en-GB"])
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_the_door_fits_its_window(tab_of, width: int, dark: bool, language: str):
+    page = tab_of(width=width, dark=dark, language=language).open()
+    page.locator("input[type=password]").wait_for()
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_on_a_phone_every_screen_is_in_reach_of_a_thumb(tab_of):
+    tab = tab_of(width=390)
+    page = tab.enter("family")
+    bar = page.locator(".st-key-phone_bar")
+    box = bar.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] >= 840, "at the bottom"
+    bar.get_by_text("Услуги").click()
+    page.wait_for_url(f"{tab.site}/services")
+    tab.choose("phone_more", "Счета")
+    page.wait_for_url(f"{tab.site}/accounts")
+
+
+def test_the_bar_is_only_on_phones(tab_of):
+    assert not tab_of().enter("pensioner").locator(".st-key-phone_bar").is_visible()
 
 
 def test_a_customer_does_not_find_what_is_for_staff_and_staff_do(tab_of):
