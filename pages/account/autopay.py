@@ -97,9 +97,9 @@ def show_rule(rule: Rule, known: Outlook | None, *, can_change_card: bool, today
             icon = ":material/check_circle:" if runs_on else ":material/pause_circle:"
             st.badge(t(f"autopay.state.{'active' if runs_on else 'paused'}"), color="green" if runs_on else "orange", icon=icon)
         name = account_name(rule.label, rule.service)
-        st.markdown(md(words.summary(rule.draft, account=name, card=words.card_name(rule.card))))
+        st.markdown(words.summary(rule.draft, account=name, card=words.card_name(rule.card)))
         if runs_on:
-            st.markdown(f":material/event: **{md(words.what_next(rule, known, today))}**")
+            st.markdown(f":material/event: **{words.what_next(rule, known, today)}**")
         warnings(rule, today)
         told = [words.what_happened(run, today) for run in rule.runs[:RUNS]] or [t("autopay.no_runs")]
         again = words.retry_on(rule, today)
@@ -151,15 +151,21 @@ def show_list(
     with st.grid(2, min_column_width=330, gap="small"):
         for rule in rules:
             show_rule(rule, known.get(rule.account_id), can_change_card=bool(usable), today=today)
+    ahead = words.upcoming(rules, known, today)
+    left, right = st.columns([3, 2], gap="large") if ahead and cards else (st.container(), st.container())
+    if ahead:
+        with left:
+            words.show_upcoming(ahead, today)
     if cards:
-        show_cards(cards, today)
+        with right:
+            show_cards(cards, today)
 
 
 def show_cards(cards: Sequence[Card], today: date) -> None:
     st.subheader(t("autopay.cards"), anchor=False)
     for card in cards:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            name = f":material/credit_card: **{md(words.card_name(card))}**" + (f" · {md(card.label)}" if card.label else "")
+            name = f":material/credit_card: **{words.card_name(card)}**" + (f" · {md(card.label)}" if card.label else "")
             st.markdown(f"{name} · :gray[{t('autopay.card_until', day=day(card.expires_on))}]", width="content")
             if card.is_expired(today):
                 st.badge(t("autopay.card.expired"), color="red", icon=":material/error:")

@@ -41,9 +41,9 @@ def tiles(lots: Sequence[BonusLotRow], standing: LevelStanding, paid: int, earne
         st.metric(t("bonus.balance"), balance, border=True, height="stretch", help=t("bonus.help.balance"))
         level = t("bonus.help.level", paid=money(paid))
         st.metric(t("bonus.level"), t(f"level.{standing.level.value}"), border=True, height="stretch", help=level)
-        first = None if soon.on is None else t("bonus.first_on", day=day(soon.on, this_year=today.year))
+        first = None if soon.on is None else t("bonus.first_on", day=day(soon.on, this_year=today.year, short=True))
         st.metric(
-            t("bonus.soon_none"),
+            t("bonus.soon"),
             number(soon.points),
             first,
             delta_color="orange",

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from texts import day, t, tn
 from texts import money as written
-from ui.charts.style import CHARGED, PAID, QUIET, Drawn, canvas, colour, in_roubles, month_tick
+from ui.charts.style import CHARGED, PAID, QUIET, Drawn, canvas, colour, month_tick, rouble_ticks
 
 
 def forecast(frame: pd.DataFrame, *, palette: Sequence[str], today: date, days: int, balance_kopecks: int) -> Drawn:
@@ -31,7 +31,7 @@ def forecast(frame: pd.DataFrame, *, palette: Sequence[str], today: date, days: 
         height=240,
         legend=True,
     )
-    in_roubles(figure)
+    rouble_ticks(figure, [int(kopecks) for _, kopecks in steps])
     months = [each for step in range(days + 1) if (each := today + timedelta(days=step)).day == 1]
     figure.update_xaxes(
         type="date",
@@ -39,7 +39,7 @@ def forecast(frame: pd.DataFrame, *, palette: Sequence[str], today: date, days: 
         tickvals=[each.isoformat() for each in months],
         ticktext=[f"1 {month_tick(each)}" for each in months],
     )
-    figure.update_yaxes(nticks=5, zeroline=True, zerolinewidth=1)
+    figure.update_yaxes(zeroline=True, zerolinewidth=1)
     figure.update_layout(hovermode="closest")
     paid = frame[frame["kind"] == "autopay"]
     total = int(paid["kopecks"].sum())

@@ -111,6 +111,17 @@ def in_roubles(figure: go.Figure) -> None:
         figure.update_yaxes(ticksuffix="\u00a0₽", tickformat=",d")
 
 
+def rouble_ticks(figure: go.Figure, kopecks: Iterable[int]) -> None:
+    """An axis of sums below zero too, with room above and below: each tick is written as the language writes money."""
+    roubles = [value / 100 for value in kopecks]
+    low, high = min([0, *roubles]), max([0, *roubles])
+    room = max(high - low, 100)
+    step = next(size for power in range(2, 12) for size in (10**power, 2 * 10**power, 5 * 10**power) if room / size <= 4)
+    ticks = range(int(low // step) * step, int(high) + step, step)
+    texts = [written(tick * 100, exact=False) for tick in ticks]
+    figure.update_yaxes(tickvals=list(ticks), ticktext=texts, range=[low - room / 9, high + room / 9], rangemode="normal")
+
+
 def by_months(figure: go.Figure, months: Sequence[date]) -> None:
     """Months along the axis: short names, the year where it begins; every third when there are more than a year's."""
     every = 1 if len(months) <= 13 else 3
@@ -122,7 +133,7 @@ def by_months(figure: go.Figure, months: Sequence[date]) -> None:
         begins = place > 0 and months[tick].year != months[ticks[place - 1]].year
         if begins or (place == 0 and (new_year is None or ticks.index(new_year) > 2)):
             text[place] += f"<br>{months[tick].year}"
-    figure.update_xaxes(type="category", tickvals=ticks, ticktext=text, tickangle=0, tickfont={"size": 12})
+    figure.update_xaxes(type="category", tickvals=ticks, ticktext=text, tickangle=0, tickfont={"size": 11})
 
 
 @lru_cache(maxsize=512)

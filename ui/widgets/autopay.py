@@ -1,6 +1,6 @@
 """Autopay in words, and the form that sets a rule up: what it says will happen is what the rules make of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,7 +15,8 @@ from queries.cards import Card
 from rules.autopay import AutopayTerms, ForecastEvent, RuleDraft, check_draft, conflicts, forecast, next_retry_on, next_run_on
 from rules.refusals import Refusal, RulesConflict
 from rules.terms import AutopayAmount, AutopayResult, AutopayState, AutopayTrigger, BillingMode
-from texts import day, md, money, sentence, t
+from texts import day, md, money, sentence, t, tn
+from texts.formats import NO_BREAK
 from ui.charts import forecast as forecast_chart
 from ui.widgets.account import account_name
 from ui.widgets.chart import drawn, show_chart
@@ -25,6 +26,14 @@ from ui.widgets.session import signed_in
 TERMS = AutopayTerms()
 BILLING_DAY = 1
 AHEAD_DAYS = 90
+UPCOMING = 6
+"""How many of the charges to come are listed."""
+_STYLE = """<style>
+.st-key-autopay_upcoming td:last-child, .st-key-autopay_upcoming th:last-child {
+  text-align: right !important; font-variant-numeric: tabular-nums;
+}
+.st-key-autopay_upcoming td:first-child p, .st-key-autopay_upcoming td:last-child p { white-space: nowrap }
+</style>"""
 KINDS: dict[AutopayTrigger, tuple[AutopayAmount, ...]] = {
     AutopayTrigger.THRESHOLD: (AutopayAmount.FIXED, AutopayAmount.UP_TO),
     AutopayTrigger.MONTHLY: (AutopayAmount.FIXED, AutopayAmount.UP_TO, AutopayAmount.DUE),
@@ -35,16 +44,16 @@ KINDS: dict[AutopayTrigger, tuple[AutopayAmount, ...]] = {
 
 # --- in words -----------------------------------------------------------------------------------------------
 def card_name(card: Card) -> str:
-    """A card as people know it; plain text."""
-    return f"{t(f'brand.{card.brand.value}')} ·· {card.last_four}"
+    """A card as people know it, in one piece; there is nothing in it to escape."""
+    return f"{t(f'brand.{card.brand.value}')} ·· {card.last_four}".replace(" ", NO_BREAK)
 
 
 def summary(draft: RuleDraft, *, account: str, card: str) -> str:
-    """What a rule does, in a sentence or two; plain text."""
+    """What a rule does, in a sentence or two; Markdown (the account's name is a person's own text)."""
     said = [
         t(
             f"autopay.summary.{draft.trigger.value}.{draft.amount_kind.value}",
-            account=account,
+            account=md(account),
             card=card,
             threshold=money(draft.threshold_kopecks or 0, exact=False),
             amount=money(draft.amount_kopecks or 0, exact=False),
@@ -91,6 +100,37 @@ def what_next(rule: Rule, known: Outlook | None, today: date) -> str:
     is_exact = rule.draft.amount_kind is AutopayAmount.FIXED
     key = "autopay.next_sum" if is_exact else "autopay.next_about"
     return t(key, day=_day(on, today), amount=money(planned.amount_kopecks, exact=False))
+
+
+def upcoming(rules: Sequence[Rule], known: Mapping[int, Outlook], today: date) -> list[tuple[ForecastEvent, Rule]]:
+    """What the running rules will charge in the next 90 days, as far as that is known, the next first."""
+    ahead = [
+        (event, rule)
+        for rule in rules
+        if rule.state is AutopayState.ACTIVE and rule.may_pay and rule.account_id in known
+        for event in events(rule.draft, known[rule.account_id], today)
+        if event.kind == "autopay"
+    ]
+    return sorted(ahead, key=lambda each: (each[0].on, each[1].rule_id))
+
+
+def show_upcoming(ahead: Sequence[tuple[ForecastEvent, Rule]], today: date) -> None:
+    """The next charges of all rules together."""
+    total = sum(event.amount_kopecks for event, _ in ahead)
+    st.subheader(tn("autopay.forecast.title", len(ahead), sum=money(total, exact=False)), anchor=False)
+    rows = [
+        (
+            _day(event.on, today),
+            f"{md(account_name(rule.label, rule.service))}  \n:gray[{card_name(rule.card)}]",
+            money(event.amount_kopecks, exact=False),
+        )
+        for event, rule in ahead[:UPCOMING]
+    ]
+    st.html(_STYLE)
+    columns = [t(f"autopay.upcoming.{name}") for name in ("day", "account", "sum")]
+    with st.container(key="autopay_upcoming"):
+        st.table(pd.DataFrame(rows, columns=columns), border="horizontal", hide_index=True, alt=t("autopay.upcoming"))
+    st.caption(t("autopay.upcoming_note"))
 
 
 def what_happened(run: Run, today: date) -> str:
@@ -208,10 +248,10 @@ def preview(account: PayableAccount, cards: Sequence[Card], known: Outlook, *, t
         st.caption(t("autopay.preview_missing"))
         return
     card = next(card for card in cards if card.card_id == st.session_state.autopay_card)
-    st.markdown(md(summary(draft, account=account_name(account.label, account.service), card=card_name(card))))
+    st.markdown(summary(draft, account=account_name(account.label, account.service), card=card_name(card)))
     ahead = events(draft, known, today)
     for event in [event for event in ahead if event.kind == "autopay"][:3]:
-        st.markdown(f":material/event: **{_day(event.on, today)}** — {md(money(event.amount_kopecks, exact=False))}")
+        st.markdown(f":material/event: **{_day(event.on, today)}** — {money(event.amount_kopecks, exact=False)}")
     frame = pd.DataFrame(
         [(event.on, event.kind, event.amount_kopecks, event.balance_after_kopecks) for event in ahead],
         columns=["on", "kind", "kopecks", "balance"],
