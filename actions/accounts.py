@@ -14,7 +14,7 @@ from actions.performing import action
 from actions.throttle import count_try, throttle_key
 from models import AttachCode, Attachment, AutopayRule, BillingAccount, Customer, Message
 from rules.attempts import ThrottleTerms
-from rules.numbers import check_account_number, mask_email, mask_phone, normalise_label
+from rules.numbers import check_account_number, format_account_number, mask_email, mask_phone, normalise_label
 from rules.refusals import AccountAlreadyAttached, AccountUnknown, CodeExpired, CodeSpent, CodeWrong, NotAllowed
 from rules.terms import AccountStatus, AutopayState, Channel, Right
 from rules.visitor import Visitor
@@ -95,7 +95,7 @@ def request_attach_code(db: Session, *, visitor: Visitor, number: str) -> CodeSe
 def _send_code(db: Session, visitor: Visitor, account: BillingAccount, contact: str, code: str) -> None:
     holder = db.get_one(Customer, account.holder_id)
     with speaking(holder.language):
-        facts = {"code": code, "number": account.number, "minutes": settings().attach_code_minutes}
+        facts = {"code": code, "number": format_account_number(account.number), "minutes": settings().attach_code_minutes}
         db.add(
             Message(
                 channel=Channel.EMAIL if account.contact_email else Channel.SMS,
@@ -148,6 +148,8 @@ def attach_account(db: Session, *, visitor: Visitor, attach_code_id: int, code: 
     if now >= sent.expires_at:
         raise CodeExpired()
     if not hmac.compare_digest(sent.code_hash, _seal(sent.id, "".join(code.split()))):
+        if sent.tries_left == 0:
+            raise CodeSpent()
         raise CodeWrong(tries_left=sent.tries_left)
     sent.used_at = now
     db.add(sent)
@@ -207,11 +209,15 @@ def _mine(db: Session, visitor: Visitor, attachment_id: int) -> Attachment:
 
 
 @action("rename_attachment")
-def rename_attachment(db: Session, *, visitor: Visitor, attachment_id: int, label: str) -> None:
-    """Give an account one's own name; empty goes back to the service's. Raises LabelMalformed, NotAllowed."""
+def rename_attachment(db: Session, *, visitor: Visitor, attachment_id: int, label: str) -> str:
+    """Give an account one's own name; empty goes back to the service's. Returns the name as kept.
+
+    Raises LabelMalformed, NotAllowed.
+    """
     attachment = _mine(db, visitor, attachment_id)
     attachment.label = normalise_label(label) if label.strip() else ""
     db.add(attachment)
+    return attachment.label
 
 
 @action("move_attachment")

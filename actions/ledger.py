@@ -46,6 +46,8 @@ def post(
     """
     if amount_kopecks <= 0:
         raise ValueError("a transfer moves more than nothing")
+    # The account first: of two with the same key the later waits here, and then finds the earlier one's transfer.
+    own = db.exec(select(LedgerAccount.id).where(col(LedgerAccount.billing_account_id) == account_id).with_for_update()).one()
     earlier = db.exec(select(Transfer).where(col(Transfer.billing_account_id) == account_id, col(Transfer.key) == key)).first()
     if earlier is not None:
         same = (earlier.code, earlier.amount_kopecks, earlier.payment_id, earlier.plan_id, earlier.option_id)
@@ -55,14 +57,13 @@ def post(
 
     change = amount_kopecks if code in RAISES else -amount_kopecks
     enough = [] if floor_kopecks is None else [col(LedgerAccount.balance_kopecks) + change >= floor_kopecks]
-    own = db.execute(
+    moved = db.execute(
         update(LedgerAccount)
-        .where(col(LedgerAccount.billing_account_id) == account_id, *enough)
+        .where(col(LedgerAccount.id) == own, *enough)
         .values(balance_kopecks=LedgerAccount.balance_kopecks + change)
-        .returning(col(LedgerAccount.id))
-    ).scalar()
-    if own is None:
-        balance = db.exec(select(LedgerAccount.balance_kopecks).where(col(LedgerAccount.billing_account_id) == account_id)).one()
+    )
+    if moved.rowcount == 0:  # type: ignore[attr-defined]
+        balance = db.exec(select(LedgerAccount.balance_kopecks).where(col(LedgerAccount.id) == own)).one()
         missing = (floor_kopecks or 0) + amount_kopecks - balance
         raise NotEnoughMoney(price_kopecks=amount_kopecks, balance_kopecks=balance, missing_kopecks=missing)
     other = _operators(db, OTHER_SIDE[code])

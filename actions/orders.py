@@ -14,8 +14,18 @@ from models import BillingAccount, Option, Order, OrderEvent, Region, Subscripti
 from queries.options import AccountServices, CatalogueOption, account_services
 from rules.options import check_connect, check_disconnect, quote_connect, quote_disconnect
 from rules.periods import next_month
-from rules.refusals import AccountNotActive, NotAllowed, NotEnoughMoney, OptionUnavailable, OrderTooLate, PriceChanged, Refusal
-from rules.terms import AccountStatus, BillingMode, OrderKind, OrderState, Recurrence, Right, TransferCode
+from rules.refusals import (
+    AccountNotActive,
+    KeyReused,
+    NotAllowed,
+    NotEnoughMoney,
+    OptionAlreadyConnected,
+    OptionUnavailable,
+    OrderTooLate,
+    PriceChanged,
+    Refusal,
+)
+from rules.terms import AccountStatus, BillingMode, Language, OrderKind, OrderState, Recurrence, Right, TransferCode
 from rules.visitor import Visitor
 
 
@@ -30,6 +40,11 @@ class Quote:
     ends_on: date | None
     minutes: int
     """How long the work takes; 0 is at once."""
+
+    @property
+    def first_kopecks(self) -> int:
+        """What the first month costs, from the balance or on the bill: the sum that a person confirms."""
+        return self.now_kopecks + self.on_bill_kopecks
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +111,29 @@ def place_order(
     confirmed_kopecks: int,
     key: str,
 ) -> Placed:
-    """Order an option on or off. `confirmed_kopecks` is the sum now that the person agreed to.
+    """Order an option on or off. `confirmed_kopecks` is the `first_kopecks` of the quote that the person agreed to.
 
     What needs no work and begins today is carried out at once, in the same transaction. The same key again is the same
-    order. Raises NotAllowed, RightTooLow, PriceChanged and what `quote()` raises.
+    order. Raises NotAllowed, RightTooLow, KeyReused, PriceChanged and what `quote()` raises.
     """
     access.account(db, visitor, account_id, Right.MANAGE, lock=True)
     earlier = db.exec(select(Order).where(col(Order.billing_account_id) == account_id, col(Order.key) == key)).first()
     if earlier is not None:
+        if (earlier.option_id, earlier.kind) != (option_id, kind):
+            raise KeyReused()
         return Placed(earlier.id, earlier.state, earlier.effective_on)
     now = clock.now()
     today = _day(db, account_id, now)
     services = account_services(db, visitor=visitor, account_id=account_id, today=today)
     option = next((known for known in services.catalogue.values() if known.option_id == option_id), None)
     if option is None:
-        raise OptionUnavailable(option="")
+        unknown = db.get(Option, option_id)
+        if unknown is None:
+            raise NotAllowed()
+        raise OptionUnavailable(option=unknown.name_en if visitor.language is Language.EN else unknown.name_ru)
     agreed = quote(services, option, kind, today)
-    if agreed.now_kopecks != confirmed_kopecks:
-        raise PriceChanged(price_kopecks=agreed.now_kopecks)
+    if agreed.first_kopecks != confirmed_kopecks:
+        raise PriceChanged(price_kopecks=agreed.first_kopecks)
     begins_at = now if agreed.effective_on <= today else _midnight(agreed.effective_on, services.time_zone)
     order = Order(
         billing_account_id=account_id,
@@ -155,7 +175,7 @@ def carry_out(db: Session, order: Order, *, now: datetime, today: date) -> None:
     """
     order.state = OrderState.IN_PROGRESS
     _note(db, order, OrderState.IN_PROGRESS, now, None)
-    account = db.get_one(BillingAccount, order.billing_account_id)
+    account = db.exec(select(BillingAccount).where(col(BillingAccount.id) == order.billing_account_id).with_for_update()).one()
     live = db.exec(
         select(Subscription).where(
             col(Subscription.billing_account_id) == order.billing_account_id,
@@ -168,6 +188,14 @@ def carry_out(db: Session, order: Order, *, now: datetime, today: date) -> None:
             live.ended_on = max(live.started_on, order.effective_on)
             db.add(live)
         _close(db, order, OrderState.DONE, now, None)
+        return
+    if live is not None and live.ends_on is not None and live.ends_on <= today:
+        live.ended_on = live.ends_on  # it ran out, and nobody has closed it yet
+        db.add(live)
+        db.flush()
+        live = None
+    if live is not None:
+        _close(db, order, OrderState.REFUSED, now, None, reason=OptionAlreadyConnected.code)
         return
     if account.status is not AccountStatus.ACTIVE:
         _close(db, order, OrderState.REFUSED, now, None, reason=AccountNotActive.code)
@@ -188,13 +216,10 @@ def carry_out(db: Session, order: Order, *, now: datetime, today: date) -> None:
         except NotEnoughMoney:
             _close(db, order, OrderState.REFUSED, now, None, reason=NotEnoughMoney.code)
             return
-    if live is None:
-        ends_on = next_month(today) if once else None
-        db.add(
-            Subscription(
-                billing_account_id=order.billing_account_id, option_id=order.option_id, started_on=today, ends_on=ends_on
-            )
-        )
+    ends_on = next_month(today) if once else None
+    db.add(
+        Subscription(billing_account_id=order.billing_account_id, option_id=order.option_id, started_on=today, ends_on=ends_on)
+    )
     _close(db, order, OrderState.DONE, now, None)
 
 

@@ -2,16 +2,18 @@
 
 import logging
 import threading
+from collections.abc import Callable
+from datetime import datetime
 
 import clock
-from actions.provisioning import carry_out_due
+from actions.provisioning import carry_out_due, end_what_ran_out
 from jobs import figures
 
 EVERY_SECONDS = 5
-FIGURES_EVERY = 60
-"""In rounds: the figures are recounted every five minutes."""
-
 _log = logging.getLogger("kabinet.jobs")
+
+WORK: tuple[tuple[int, Callable[[datetime], object]], ...] = ((1, carry_out_due), (60, end_what_ran_out), (60, figures.refresh))
+"""What is done, and every how many rounds: the last two every five minutes."""
 
 
 class Loop:
@@ -31,9 +33,14 @@ class Loop:
         rounds = 0
         while not self._stopping.wait(EVERY_SECONDS):
             rounds += 1
-            try:
-                carry_out_due(clock.now())
-                if rounds % FIGURES_EVERY == 0:
-                    figures.refresh(clock.now())
-            except Exception:
-                _log.exception("background round failed")
+            for every, job in WORK:
+                if rounds % every == 0:
+                    run_safely(job)
+
+
+def run_safely(job: Callable[[datetime], object]) -> None:
+    """Do it now; a failure is logged, and the next round comes all the same."""
+    try:
+        job(clock.now())
+    except Exception:
+        _log.exception("background work failed: %s", job.__name__)

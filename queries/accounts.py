@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session, col, func, select
 
-from models import Attachment, AutopayRule, BillingAccount, Customer
+from models import Attachment, AutopayRule, BillingAccount, Customer, Region
 from rules.terms import AccountStatus, AutopayState, Right, ServiceKind
 from rules.visitor import Visitor
 
@@ -24,6 +24,8 @@ class AttachedAccount:
     status: AccountStatus
     address: str
     service_phone: str | None
+    time_zone: str
+    """IANA name; the account's days begin by it."""
     autopay_rules: int
     """How many of the person's own autopay rules pay it."""
 
@@ -37,9 +39,11 @@ def attached_accounts(db: Session, *, visitor: Visitor) -> list[AttachedAccount]
         .subquery()
     )
     rows = db.execute(
-        select(Attachment, BillingAccount, Customer, rules.c.rules)
+        select(Attachment, BillingAccount, Customer, Region.time_zone)
+        .add_columns(rules.c.rules)
         .join(BillingAccount, col(BillingAccount.id) == col(Attachment.billing_account_id))
         .join(Customer, col(Customer.id) == col(BillingAccount.holder_id))
+        .join(Region, col(Region.code) == col(BillingAccount.region_code))
         .outerjoin(rules, rules.c.billing_account_id == col(Attachment.billing_account_id))
         .where(col(Attachment.customer_id) == visitor.customer_id, col(Attachment.detached_at).is_(None))
         .order_by(col(Attachment.position), col(Attachment.id))
@@ -57,7 +61,8 @@ def attached_accounts(db: Session, *, visitor: Visitor) -> list[AttachedAccount]
             status=account.status,
             address=account.address,
             service_phone=account.service_phone,
+            time_zone=time_zone,
             autopay_rules=count or 0,
         )
-        for attachment, account, holder, count in rows
+        for attachment, account, holder, time_zone, count in rows
     ]

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import and_, case
+from sqlalchemy import ColumnElement, and_, case, literal_column, union_all
 from sqlmodel import Session, col, func, select
 
 from db import access
@@ -24,10 +24,40 @@ from models import (
     Transfer,
 )
 from queries.figures import accounting_month, month_begins_at
+from rules.autopay import next_run_on
 from rules.due import Due, OpenBill, Runway, runway, what_is_due
 from rules.periods import previous_month
-from rules.terms import CHARGE_CODES, AccountStatus, AutopayState, BillingMode, Language, Recurrence, Right, ServiceKind
+from rules.terms import (
+    CHARGE_CODES,
+    AccountStatus,
+    AutopayState,
+    AutopayTrigger,
+    BillingMode,
+    Language,
+    Recurrence,
+    Right,
+    ServiceKind,
+)
 from rules.visitor import Visitor
+
+BILLING_DAY = 1
+"""Bills and advance charges come on this day of the month."""
+
+
+@dataclass(frozen=True, slots=True)
+class AutopayStanding:
+    """The autopay rules of an account, whoever set them: ACTIVE if one is, else PAUSED.
+
+    `watches`: one pays as soon as the balance falls; `next_on`: the next day on which one pays by calendar.
+    """
+
+    state: AutopayState
+    watches: bool = False
+    next_on: date | None = None
+
+    def covers(self, day: date) -> bool:
+        """Whether a payment will come by itself until that day."""
+        return self.watches or (self.next_on is not None and self.next_on <= day)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +80,8 @@ class AccountCard:
     balance_kopecks: int
     due: Due
     runway: Runway
-    autopay: AutopayState | None
-    """The state of the autopay rules for it: active if one is, else paused; None without any."""
+    autopay: AutopayStanding | None
+    """None without any rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +115,8 @@ def home(db: Session, *, visitor: Visitor, today: date, now: datetime) -> HomeSu
     ).all()
     ids = [account.id for _, account, _, _ in rows]
     monthly, plans = _monthly_costs(db, visitor, ids, today)
-    bills = _bills(db, ids)
-    autopay = _autopay(db, ids)
+    bills = _bills(db, [account.id for _, account, _, balance in rows if balance < 0])
+    autopay = _autopay(db, ids, today)
     cards = tuple(
         AccountCard(
             account_id=account.id,
@@ -182,30 +212,41 @@ def _monthly_costs(db: Session, visitor: Visitor, ids: list[int], today: date) -
 
 
 def _bills(db: Session, ids: list[int]) -> dict[int, list[OpenBill]]:
-    """Account → its newest twelve bills, oldest first. Postpaid charges are posted with their bill, so none is unbilled."""
-    ranked = (
-        select(
-            col(Bill.id),
-            func.row_number().over(partition_by=col(Bill.billing_account_id), order_by=col(Bill.month_on).desc()).label("place"),
-        )
-        .where(col(Bill.billing_account_id).in_(ids))
-        .subquery()
-    )
+    """Account → its bills, oldest first. Postpaid charges are posted with their bill, so none is unbilled."""
     bills: dict[int, list[OpenBill]] = defaultdict(list)
-    newest = select(Bill).join(ranked, ranked.c.id == col(Bill.id)).where(ranked.c.place <= 12).order_by(col(Bill.month_on))
-    for bill in db.exec(newest):
-        bills[bill.billing_account_id].append(OpenBill(bill.id, bill.number, bill.total_kopecks, bill.due_on))
+    if ids:
+        of_these = (
+            select(Bill.billing_account_id, Bill.id, Bill.number, Bill.total_kopecks)
+            .add_columns(col(Bill.due_on))
+            .where(col(Bill.billing_account_id).in_(ids))
+            .order_by(col(Bill.month_on))
+        )
+        for account_id, bill_id, number, total, due_on in db.execute(of_these):
+            bills[account_id].append(OpenBill(bill_id, number, total, due_on))
     return bills
 
 
-def _autopay(db: Session, ids: list[int]) -> dict[int, AutopayState]:
-    is_active = case((col(AutopayRule.state) == AutopayState.ACTIVE, 1), else_=0)
-    rows = db.execute(
-        select(col(AutopayRule.billing_account_id), func.max(is_active))
-        .where(col(AutopayRule.billing_account_id).in_(ids), col(AutopayRule.state) != AutopayState.DELETED)
-        .group_by(col(AutopayRule.billing_account_id))
+def _autopay(db: Session, ids: list[int], today: date) -> dict[int, AutopayStanding]:
+    # In the words of the two partial indexes, written out: a bound parameter would hide from SQLite that they serve.
+    deleted: ColumnElement[str] = literal_column("'deleted'")
+    threshold: ColumnElement[str] = literal_column("'threshold'")
+    rules = (
+        select(AutopayRule.billing_account_id, AutopayRule.state, AutopayRule.trigger)
+        .add_columns(col(AutopayRule.day_of_month))
+        .where(col(AutopayRule.billing_account_id).in_(ids), col(AutopayRule.state) != deleted, which)
+        for which in (col(AutopayRule.trigger) == threshold, col(AutopayRule.trigger) != threshold)
     )
-    return {account_id: AutopayState.ACTIVE if active else AutopayState.PAUSED for account_id, active in rows}
+    standing: dict[int, AutopayStanding] = {}
+    for account_id, state, trigger, day_of_month in db.execute(union_all(*rules)):
+        other = standing.get(account_id, AutopayStanding(AutopayState.PAUSED))
+        if state != AutopayState.ACTIVE:
+            standing[account_id] = other
+        elif trigger == AutopayTrigger.THRESHOLD:
+            standing[account_id] = AutopayStanding(AutopayState.ACTIVE, True, other.next_on)
+        else:
+            next_on = next_run_on(trigger=trigger, day_of_month=day_of_month, billing_day=BILLING_DAY, today=today)
+            standing[account_id] = AutopayStanding(AutopayState.ACTIVE, other.watches, next_on)
+    return standing
 
 
 def _points(db: Session, visitor: Visitor, today: date) -> tuple[int, int, date | None]:

@@ -7,8 +7,10 @@ from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
 from models import Customer, Message
+from rules.refusals import DemoOnly
 from rules.terms import Channel
 from rules.visitor import Visitor
+from settings import settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,12 @@ class Letter:
 
 
 def mailbox(db: Session, *, visitor: Visitor, limit: int = 50) -> list[Letter]:
-    """Letters to the visitor's own e-mail and phone, and those that their actions caused; newest first."""
+    """Letters to the visitor's own e-mail and phone, and those that their actions caused; newest first.
+
+    Raises DemoOnly in production: there the letter with a code is proof of being its reader.
+    """
+    if not settings().is_demo:
+        raise DemoOnly()
     person = db.get_one(Customer, visitor.customer_id)
     own = [contact for contact in (person.email, person.phone) if contact]
     rows = db.exec(

@@ -94,6 +94,8 @@ class AccountServices:
     catalogue: Mapping[str, CatalogueOption]
     connected: Mapping[str, date]
     """Code → the day it was connected."""
+    ends_on: Mapping[str, date]
+    """Code → the first day without it, of one-off options that work today."""
     pending: Mapping[str, OrderRow]
     orders: tuple[OrderRow, ...]
     """The newest ten, open ones included."""
@@ -103,8 +105,15 @@ class AccountServices:
         return {code: option.facts for code, option in self.catalogue.items()}
 
     @property
+    def monthly_kopecks(self) -> int:
+        """What a full month costs now: the plan and the options paid by the month."""
+        options = (self.catalogue[code].facts for code in self.connected)
+        fee = self.plan.monthly_kopecks if self.plan else 0
+        return fee + sum(option.monthly_kopecks for option in options if option.recurrence is Recurrence.MONTHLY)
+
+    @property
     def connected_facts(self) -> dict[str, OptionFacts]:
-        return {code: self.catalogue[code].facts for code in self.connected if code in self.catalogue}
+        return {code: self.catalogue[code].facts for code in self.connected}
 
 
 def catalogue_options(db: Session, *, visitor: Visitor, service: ServiceKind, today: date) -> dict[str, CatalogueOption]:
@@ -164,8 +173,8 @@ def account_services(db: Session, *, visitor: Visitor, account_id: int, today: d
     account = access.account(db, visitor, account_id, Right.VIEW)
     catalogue = catalogue_options(db, visitor=visitor, service=account.service, today=today)
     codes = {option.option_id: code for code, option in catalogue.items()}
-    connected = {
-        codes[row.option_id]: row.started_on
+    live = [
+        row
         for row in db.exec(
             select(Subscription).where(
                 col(Subscription.billing_account_id) == account_id,
@@ -174,7 +183,9 @@ def account_services(db: Session, *, visitor: Visitor, account_id: int, today: d
             )
         )
         if row.option_id in codes and (row.ends_on is None or row.ends_on > today)
-    }
+    ]
+    connected = {codes[row.option_id]: row.started_on for row in live if row.option_id is not None}
+    ends_on = {codes[row.option_id]: row.ends_on for row in live if row.option_id is not None and row.ends_on is not None}
     orders = tuple(
         OrderRow(
             order.id,
@@ -192,7 +203,7 @@ def account_services(db: Session, *, visitor: Visitor, account_id: int, today: d
             select(Order)
             .where(col(Order.billing_account_id) == account_id)
             .order_by(col(Order.closed_at).is_(None).desc(), col(Order.placed_at).desc(), col(Order.id).desc())
-            .limit(10)
+            .limit(10 + len(catalogue))
         )
         if order.option_id in codes
     )
@@ -214,8 +225,9 @@ def account_services(db: Session, *, visitor: Visitor, account_id: int, today: d
         plan=_plan(db, visitor, account_id, today),
         catalogue=catalogue,
         connected=connected,
+        ends_on=ends_on,
         pending={codes[order.option_id]: order for order in orders if order.state.is_open},
-        orders=orders,
+        orders=orders[:10],
     )
 
 

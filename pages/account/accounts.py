@@ -2,87 +2,34 @@
 
 import streamlit as st
 
-from actions.accounts import attach_account, detach_account, move_attachment, rename_attachment, request_attach_code
+from actions.accounts import detach_account, move_attachment, rename_attachment
 from db import reading
 from queries.accounts import AttachedAccount, attached_accounts
 from rules.numbers import format_account_number
-from settings import settings
-from texts import md, moment, phone, t, tn
+from texts import md, phone, t, tn
+from ui.widgets import attaching
 from ui.widgets.account import STATUS_MARKS, account_name, account_title
-from ui.widgets.feedback import act, refused_here, toast
+from ui.widgets.feedback import act, refused_here
 from ui.widgets.session import signed_in
 
-SENT, DETACHING, RENAMING = "_attach_sent", "_detaching", "_renaming"
-
-
-def ask_for_code() -> None:
-    number = st.session_state.get("attach_number", "")
-    sent = act(request_attach_code, place="attach_number", number=number)
-    if sent is not None:
-        st.session_state[SENT] = (number, sent)
-
-
-def enter_code() -> None:
-    _, sent = st.session_state[SENT]
-    code = st.session_state.get("attach_code", "")
-    if act(attach_account, place="attach_code", done="accounts.attached", attach_code_id=sent.attach_code_id, code=code):
-        st.session_state.pop(SENT, None)
-
-
-def resend() -> None:
-    st.session_state["attach_number"] = st.session_state[SENT][0]
-    ask_for_code()
-    toast("accounts.sent_again")
-
-
-def other_number() -> None:
-    st.session_state.pop(SENT, None)
+DETACHING, RENAMING = "_detaching", "_renaming"
 
 
 def rename(account: AttachedAccount) -> None:
-    act(
-        rename_attachment,
-        place=f"rename_{account.attachment_id}",
-        done="accounts.renamed",
-        attachment_id=account.attachment_id,
-        label=st.session_state.get(f"label_{account.attachment_id}", ""),
-    )
-    st.session_state.pop(RENAMING, None)
+    """A name that is refused stays in its field."""
+    label = st.session_state.get(f"label_{account.attachment_id}", "")
+    given = {"attachment_id": account.attachment_id, "label": label}
+    if act(rename_attachment, place=f"account_{account.attachment_id}", done="accounts.renamed", **given) is not None:
+        st.session_state.pop(RENAMING, None)
 
 
 def move(account: AttachedAccount, up: bool) -> None:
-    act(move_attachment, place=f"rename_{account.attachment_id}", attachment_id=account.attachment_id, up=up)
+    act(move_attachment, place=f"account_{account.attachment_id}", attachment_id=account.attachment_id, up=up)
 
 
 def detach(account: AttachedAccount) -> None:
-    act(detach_account, place=f"rename_{account.attachment_id}", done="accounts.detached", attachment_id=account.attachment_id)
+    act(detach_account, place=f"account_{account.attachment_id}", done="accounts.detached", attachment_id=account.attachment_id)
     st.session_state.pop(DETACHING, None)
-
-
-def attach_panel(time_zone: str) -> None:
-    """Two steps: the number, then the code that went to the contact on file."""
-    with st.container(border=True, key="attach"):
-        st.subheader(t("accounts.attach_title"), anchor=False)
-        if SENT not in st.session_state:
-            st.caption(t("accounts.attach_how"))
-            with st.form("attach_form", border=False):
-                st.text_input(t("accounts.number"), key="attach_number", max_chars=20, placeholder="000 000 000 0")
-                refused_here("attach_number")
-                st.form_submit_button(t("accounts.send_code"), type="primary", on_click=ask_for_code, key="send_code")
-            return
-        _, sent = st.session_state[SENT]
-        until = moment(sent.expires_at, time_zone, pattern="HH:mm")
-        st.markdown(t("accounts.code_sent", contact=md(sent.sent_to), until=until))
-        with st.form("code_form", border=False):
-            st.text_input(t("accounts.code"), key="attach_code", max_chars=12, autocomplete="one-time-code")
-            refused_here("attach_code")
-            refused_here("attach_number")
-            st.form_submit_button(t("accounts.attach"), type="primary", on_click=enter_code, key="enter_code")
-        with st.container(horizontal=True, gap="small"):
-            st.button(t("accounts.resend"), type="tertiary", key="resend", on_click=resend)
-            st.button(t("accounts.other_number"), type="tertiary", key="other_number", on_click=other_number)
-            if settings().is_demo:
-                st.page_link("pages/account/mailbox.py", label=t("accounts.to_mailbox"), icon=":material/mail:")
 
 
 def card(account: AttachedAccount, place: int, last: int) -> None:
@@ -98,13 +45,22 @@ def card(account: AttachedAccount, place: int, last: int) -> None:
         holder = t("accounts.own") if account.is_own else t("accounts.holder_is", name=md(account.holder))
         st.markdown(f"{holder}  \n{where}")
         st.caption(t("accounts.right_is", right=t(f"right.{account.right.value}")))
-        refused_here(f"rename_{key}")
         st.space("stretch")
         if st.session_state.get(RENAMING) == key:
             with st.form(f"rename_form_{key}", border=False):
                 st.text_input(t("accounts.label"), value=account.label, key=f"label_{key}", max_chars=40)
-                st.form_submit_button(t("common.save"), on_click=rename, args=(account,), key=f"save_label_{key}")
+                refused_here(f"account_{key}")
+                with st.container(horizontal=True, gap="small"):
+                    st.form_submit_button(t("common.save"), on_click=rename, args=(account,), key=f"save_label_{key}")
+                    st.form_submit_button(
+                        t("common.cancel"),
+                        type="tertiary",
+                        on_click=st.session_state.pop,
+                        args=(RENAMING, None),
+                        key=f"keep_{key}",
+                    )
             return
+        refused_here(f"account_{key}")
         with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
             st.button(
                 t("accounts.rename"),
@@ -157,15 +113,24 @@ visitor = signed_in()
 with reading() as db:
     accounts = attached_accounts(db, visitor=visitor)
 
-st.title(t("screen.accounts"), anchor=False)
-if accounts:
-    st.caption(tn("common.accounts", len(accounts)))
-    with st.grid(3, min_column_width=300, gap="small"):
-        for place, account in enumerate(accounts):
-            card(account, place, len(accounts) - 1)
-else:
+if "attach" in st.query_params:
+    del st.query_params["attach"]
+    attaching.begin()
+attaching_now = not accounts or attaching.is_open()
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+    with st.container(gap=None, width="content"):
+        st.title(t("screen.accounts"), anchor=False)
+        if accounts:
+            st.caption(tn("common.accounts", len(accounts)))
+    if not attaching_now:
+        st.button(t("home.attach_another"), type="primary", icon=":material/add:", key="attach_begin", on_click=attaching.begin)
+if not accounts:
     st.markdown(t("accounts.empty"))
-attach_panel(visitor.time_zone)
+if attaching_now:
+    attaching.panel(visitor, may_leave=bool(accounts))
+with st.grid(3, min_column_width=300, gap="small"):
+    for place, account in enumerate(accounts):
+        card(account, place, len(accounts) - 1)
 leaving = next((account for account in accounts if account.attachment_id == st.session_state.get(DETACHING)), None)
 if leaving is not None:
     confirm_detach(leaving)

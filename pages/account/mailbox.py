@@ -21,12 +21,12 @@ def letter_card(letter: Letter, time_zone: str) -> None:
             st.markdown(f"{icon} **{md(letter.subject)}**", width="content")
             st.caption(moment(letter.at, time_zone), width="content")
         st.caption(t("mailbox.to", recipient=md(letter.recipient)))
-        for paragraph in letter.body.split("\n"):
-            if paragraph.strip():
-                st.markdown(md(paragraph))
         code = CODE.search(letter.body) if letter.about == "attach_code" else None
         if code is not None:
             st.code(code[0], language=None, width="content")
+        for paragraph in letter.body.split("\n"):
+            if paragraph.strip():
+                st.markdown(md(paragraph))
 
 
 visitor = signed_in()
