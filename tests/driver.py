@@ -22,12 +22,19 @@ from settings import ROOT
 class Browser:
     """What a browser sends on connecting: cookies, and a handshake that differs with each connection."""
 
-    def __init__(self, cookies: Mapping[str, str] | None = None, *, connection: str = "first", address: str = "203.0.113.7"):
+    def __init__(
+        self,
+        cookies: Mapping[str, str] | None = None,
+        *,
+        connection: str = "first",
+        address: str = "203.0.113.7",
+        origin: str = "http://localhost:8501",
+    ):
         self.cookies = dict(cookies or {})
-        self.connection, self.address = connection, address
+        self.connection, self.address, self.origin = connection, address, origin
 
     def _context(self) -> SimpleNamespace:
-        pairs = [("Sec-Websocket-Key", self.connection), ("User-Agent", "test browser")]
+        pairs = [("Sec-Websocket-Key", self.connection), ("User-Agent", "test browser"), ("Origin", self.origin)]
         return SimpleNamespace(headers=pairs, cookies=self.cookies, remote_ip=self.address)
 
     @contextmanager

@@ -13,8 +13,8 @@ def test_a_persona_enters_by_one_click_and_a_reload_stays_in_without_the_form_fl
     page.wait_for_timeout(1000)
     assert "kabinet" in {cookie["name"] for cookie in tab.context.cookies()}
     page.add_init_script(
-        "window.sawForm = false; new MutationObserver(() => { if (document.querySelector('input[type=password]')) window.sawForm = true })"
-        ".observe(document, {subtree: true, childList: true})"
+        "window.sawForm = false; const look = () => { window.sawForm ||= !!document.querySelector('input[type=password]') };"
+        "new MutationObserver(look).observe(document, {subtree: true, childList: true})"
     )
     page.reload()
     page.locator(".st-key-person_menu").wait_for()

@@ -1,12 +1,17 @@
 """The portal's door and shell, as people see them."""
 
+from datetime import UTC, datetime
+
 import pytest
 from sqlmodel import col, select
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
+from actions.sessions import seal
 from db import reading, transaction
-from models import Customer, LoginSession, PortalVisit
+from models import Attachment, Customer, LoginSession, PortalVisit
 from rules.terms import Language
-from settings import settings
+from settings import ROOT, settings
 from tests.driver import Browser, Screen, cookie_of, customer_of, open_door, open_screen
 
 PERSONAS = ["family", "pensioner", "debtor", "student", "vip", "cottage", "newcomer", "analyst", "administrator"]
@@ -103,6 +108,64 @@ def test_a_resumed_script_session_with_its_cookie_goes_on():
     screen = open_screen("home")
     screen.browser = Browser(screen.browser.cookies, connection="second")
     assert "Анна" in screen.run().says
+
+
+def test_a_press_of_a_button_after_the_session_was_ended_elsewhere_does_nothing_and_asks_to_sign_in():
+    screen = open_screen("accounts")
+    button = next(button for button in screen.app.button if button.key and button.key.startswith("move") and not button.disabled)
+    with transaction() as db:
+        before = db.exec(select(Attachment.id, Attachment.position)).all()
+        for session in db.exec(select(LoginSession)):
+            session.revoked_at = session.opened_at
+            db.add(session)
+    button.click()
+    assert "Вход" in screen.run().says
+    assert not screen.app.exception
+    with reading() as db:
+        assert db.exec(select(Attachment.id, Attachment.position)).all() == before
+
+
+def test_on_https_only_the_cookie_that_is_bound_to_the_host_counts():
+    value = cookie_of(customer_of("family"))["kabinet"]
+    secure = "https://kabinet.example"
+    for name, says in {"__Host-kabinet": "Анна", "kabinet": "Вход"}.items():
+        app = AppTest.from_file(str(ROOT / "portal.py"), default_timeout=30)
+        assert says in Screen(app, Browser({name: value}, origin=secure)).run().says
+
+
+def test_an_empty_form_says_what_is_missing():
+    door = _submit(open_door(), "", "")
+    assert [warning.value for warning in door.app.warning] == ["Введите почту или телефон и пароль."]
+
+
+def test_a_deep_link_leads_to_the_sign_in_page_and_afterwards_where_it_points():
+    app = AppTest.from_file(str(ROOT / "portal.py"), default_timeout=30)
+    door = Screen(app, Browser()).run()
+    app._page_hash = calc_hash("services")
+    assert "Вход" in door.run().says
+    assert "Услуги" in [title.value for title in door.click("enter_family").app.title]
+
+
+@pytest.mark.parametrize(("persona", "path"), [("family", "overview"), ("family", "nowhere"), ("analyst", "payments")])
+def test_what_is_not_there_or_not_for_this_person_is_a_page_that_leads_on(persona: str, path: str):
+    app = AppTest.from_file(str(ROOT / "portal.py"), default_timeout=30)
+    app.context = {"url": f"http://localhost:8501/{path}", "locale": "ru-RU"}
+    screen = Screen(app, Browser(cookie_of(customer_of(persona), language=Language.RU)))
+    app._page_hash = calc_hash(path)
+    screen.run()
+    if persona == "family" and path == "overview":
+        assert "Оплачено" not in screen.says
+    assert [title.value for title in app.title] == ["Такой страницы нет"]
+    app.context = {"url": "http://localhost:8501/", "locale": "ru-RU"}
+    assert "Такой страницы нет" not in screen.click("to_start").says
+
+
+def test_a_database_that_is_down_is_a_sentence(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    settings.cache_clear()
+    door = open_door(cookies={"kabinet": seal("x", datetime(2100, 1, 1, tzinfo=UTC))})
+    assert "Кабинет перегружен" in door.says
+    assert not door.app.exception
 
 
 def test_another_persons_cookie_does_not_take_over_a_script_session():

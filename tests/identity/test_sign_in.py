@@ -149,6 +149,18 @@ def test_one_address_cannot_try_many_names(anna: int, monkeypatch: pytest.Monkey
     assert _try(address="198.51.100.10").session_id
 
 
+def test_right_passwords_are_not_counted_against_a_shared_address(anna: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SIGN_IN_TRIES_ADDRESS", "2")
+    settings.cache_clear()
+    for _ in range(5):
+        assert _try().session_id
+    with pytest.raises(SignInRefused):
+        _try("nobody@kabinet.example")
+    assert _try().session_id
+    with reading() as db:
+        assert db.exec(select(Throttle.failures)).all() == [1, 1]
+
+
 def test_a_name_that_nobody_has_costs_the_same_time(anna: int):
     hashed = bcrypt.hashpw(prehash(PASSWORD).encode(), bcrypt.gensalt(12)).decode()
     with transaction() as db:

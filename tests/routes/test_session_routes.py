@@ -47,6 +47,13 @@ def test_over_https_the_cookie_is_bound_to_the_host(db: sa.Engine, ticket: str):
     assert "Domain" not in cookie
 
 
+def test_behind_a_proxy_that_ends_https_the_browser_says_what_the_page_is_on(client: TestClient, ticket: str):
+    headers = {"X-Kabinet": "1", "Origin": "https://testserver"}
+    cookie = client.post("/session", json={"ticket": ticket}, headers=headers).headers["set-cookie"]
+    assert cookie.startswith("__Host-kabinet=")
+    assert "Secure" in cookie
+
+
 @pytest.mark.parametrize(
     "headers",
     [
