@@ -203,7 +203,7 @@ def operations(
     take = min(size, total - skip)
     if not kinds or take <= 0:
         return []
-    period = (month_begins_at(first), month_begins_at(next_month(last)))
+    period = (month_begins_at(month_start(first)), month_begins_at(next_month(last)))
     posted = _transfers(visitor, period, [code for kind in kinds for code in CODES[kind]], narrowing)
     with_attempts = sa.union_all(posted, _attempts(visitor, period, narrowing))
     chosen = (with_attempts if OperationKind.TOP_UP in kinds else posted).subquery()

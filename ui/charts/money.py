@@ -12,7 +12,6 @@ from texts import money as written
 from ui.charts.style import (
     BONUS,
     CHARGED,
-    HEIGHT,
     PAID,
     QUIET,
     Drawn,
@@ -112,14 +111,14 @@ def by_service(frame: pd.DataFrame, *, palette: Sequence[str], service: str = ""
                 width=0.3,
             )
         ],
-        height=max(HEIGHT, 52 * len(rows)) if len(rows) > 1 else 120,
+        height=64 * len(rows) + 16,
         legend=False,
     )
     # Name and sum stand above their bar: beside it they would squeeze it to nothing on a phone.
     for place, ((name, _, _), said) in enumerate(zip(rows, told, strict=True)):
         for text, x, side in ((name if len(name) < 27 else f"{name[:25].rstrip()}…", 0, "left"), (said, 1, "right")):
             figure.add_annotation(
-                text=text, x=x, xref="paper", xanchor=side, y=place, yshift=21, showarrow=False, font={"size": 13}
+                text=text, x=x, xref="paper", xanchor=side, y=place, yshift=20, showarrow=False, font={"size": 13}
             )
     figure.update_layout(hovermode=False)
     figure.update_xaxes(visible=False, range=[0, max(kopecks for _, _, kopecks in rows) / 100])

@@ -3,7 +3,6 @@
 A figure is made once for the same content, colours and language, whoever looks: a rerun costs nothing.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,9 +15,6 @@ from babel import Locale
 from rules.terms import Language
 from texts import language, md
 from ui.charts.style import SEVENTH, Drawn
-
-_FIXED_SPACES = re.compile("([\u00a0\u202f])")
-"""A number stays with its unit: `md()` would make plain spaces of these."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ def _drawn(draw: Callable[..., Drawn], content: _Content, colours: tuple[str, ..
 def show_chart(seen: Drawn, *, key: str, title: bool = True) -> None:
     """Show a chart under its answer, without the mode bar."""
     if title:
-        st.markdown(f"**{''.join(md(part) if part.strip() else part for part in _FIXED_SPACES.split(seen.title))}**")
+        st.markdown(f"**{md(seen.title)}**")
     st.plotly_chart(seen.figure, config=plotly_config(language()), key=key, alt=seen.alt)
 
 
