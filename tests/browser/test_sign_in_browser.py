@@ -86,6 +86,15 @@ def test_the_page_speaks_the_browsers_language(tab_of, language: str, lang: str,
     assert page.evaluate("document.documentElement.lang") == lang
 
 
+def test_a_persons_own_language_wins_over_the_browsers_on_the_whole_page(tab_of):
+    page = tab_of(language="en-GB").enter("family")
+    page.locator("html[lang=ru]").wait_for(state="attached")
+    page.wait_for_timeout(500)
+    page.reload()
+    page.locator(".st-key-person_menu").wait_for()
+    assert page.evaluate("document.documentElement.lang") == "ru"
+
+
 def test_a_chosen_language_stays_after_a_reload(tab_of):
     tab = tab_of()
     page = tab.open()

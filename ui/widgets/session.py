@@ -14,7 +14,8 @@ from rules.terms import Language
 from rules.visitor import Visitor
 from ui.widgets import bridge
 
-_SESSION, _CONNECTION, _LANGUAGE = "_session_id", "_connection", "_language"
+_SESSION, _CONNECTION, _LANGUAGE, _LANGUAGE_TOLD = "_session_id", "_connection", "_language", "_language_told"
+LANGUAGE_COOKIE = "kabinet_language"
 
 
 def address() -> str:
@@ -55,6 +56,9 @@ def current() -> Visitor | None:
 
 def _taken(visitor: Visitor, connection: str) -> Visitor:
     st.session_state[_SESSION], st.session_state[_CONNECTION] = visitor.session_id, connection
+    told = st.session_state.get(_LANGUAGE_TOLD) or st.context.cookies.get(LANGUAGE_COOKIE)
+    if told != visitor.language.value:
+        speak(visitor.language)  # the page came in the browser's language, the person may have another
     st.session_state[_LANGUAGE] = visitor.language
     return visitor
 
@@ -87,7 +91,7 @@ def forget() -> None:
 
 def speak(language: Language) -> None:
     """Speak this language from now on, on the page and in what the front end says itself."""
-    st.session_state[_LANGUAGE] = language
+    st.session_state[_LANGUAGE], st.session_state[_LANGUAGE_TOLD] = language, language.value
     bridge.send("/language", {"language": language.value})
 
 
@@ -98,7 +102,7 @@ def _language() -> Language | None:
     chosen = st.session_state.get(_LANGUAGE)
     if chosen is not None:
         return Language(chosen)
-    kept = st.context.cookies.get("kabinet_language")
+    kept = st.context.cookies.get(LANGUAGE_COOKIE)
     if kept in set(Language):
         return Language(kept)
     return Language.EN if (st.context.locale or "").lower().startswith("en") else None
