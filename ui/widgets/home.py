@@ -29,8 +29,10 @@ class Concern:
     account_id: int
 
 
-def go(script: str, account_id: int) -> None:
-    st.switch_page(f"pages/account/{script}.py", query_params={"account": str(account_id)})
+def door(script: str, account_id: int, label: str, icon: str, *, onward: bool = False) -> None:
+    """A link to another screen, about this account; `onward`: the icon points there, so it stands at the end."""
+    page, about = f"pages/account/{script}.py", {"account": str(account_id)}
+    st.page_link(page, label=label, icon=icon, icon_position="right" if onward else "left", query_params=about)
 
 
 def is_short(card: AccountCard) -> bool:
@@ -75,15 +77,7 @@ def attention(summary: HomeSummary, today: date) -> None:
         for concern in found:
             with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
                 st.markdown(f":{'red' if concern.urgent else 'orange'}[{concern.icon}] {concern.text}", width="stretch")
-                st.button(
-                    t(concern.action),
-                    key=f"help_{concern.account_id}",
-                    type="tertiary",
-                    icon=":material/chevron_right:",
-                    icon_position="right",
-                    on_click=go,
-                    args=(concern.script, concern.account_id),
-                )
+                door(concern.script, concern.account_id, t(concern.action), ":material/chevron_right:", onward=True)
 
 
 def totals(summary: HomeSummary, today: date) -> None:
@@ -112,7 +106,7 @@ def totals(summary: HomeSummary, today: date) -> None:
 def figure(label: str, value: str, note: str) -> None:
     with st.container(border=True, height="stretch", gap=None):
         st.metric(label, value)
-        st.markdown(f":small[{note}]")
+        st.markdown(f":small[{note if note.startswith(':') else f':gray[{note}]'}]")
 
 
 def badge(card: AccountCard) -> tuple[str, Colour, str]:
@@ -160,12 +154,5 @@ def account_card(card: AccountCard, today: date) -> None:
         st.caption(outlook(card, today))
         st.space("stretch")
         with st.container(horizontal=True, gap="small"):
-            for script, sign in DOORS:
-                st.button(
-                    t(f"screen.{script}"),
-                    key=f"{script}_{card.account_id}",
-                    type="tertiary",
-                    icon=sign,
-                    on_click=go,
-                    args=(script, card.account_id),
-                )
+            for script, icon in DOORS:
+                door(script, card.account_id, t(f"screen.{script}"), icon)
