@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rules.bonus import Lot, expires_on, spend
-from rules.numbers import account_number, mask_email, mask_phone
+from rules.numbers import account_number, format_account_number, mask_email, mask_phone
 from rules.periods import clamp_day
 from rules.terms import (
     AutopayState,
@@ -114,6 +114,7 @@ class Chunk(Months):
             )
             for i, account in enumerate(self.account_ids.tolist())
         ]
+        self.numbers = numbers
         first_mobile = np.unique(np.where(self.service == MOBILE, self.holder, self.n), return_index=True)[1].tolist()
         own_phone = set(first_mobile)
         service_phones: list[str | None] = []
@@ -531,6 +532,18 @@ class Chunk(Months):
         screens = SCREEN[pick(rng, SCREENS, len(order), SCREEN_WEIGHTS)].tolist()
         self.tables.add("portal_visit", self.tables.ids("portal_visit", len(order)), self.ids[person[order]], screens, at[order])
 
+    def _contract_letters(self, subjects: dict[str, str], bodies: dict[str, str]) -> list[tuple[int, int, str, str, str]]:
+        """The newcomer has a contract that is not attached yet; its number is in a letter, as in life."""
+        person = personas.KEYS.index("newcomer")
+        place = self.holder.tolist().index(person)
+        number = format_account_number(self.numbers[place])
+        subjects["contract.opened"] = "Ваш договор на связь"
+        bodies["contract.opened"] = (
+            f"Договор подписан, номер вашего лицевого счёта: {number}.\n"
+            "Подключите его в личном кабинете в разделе «Счета»: код подтверждения придёт на эту почту."
+        )
+        return [(person, self.w.end - 2 * DAY + 12 * 3600, "contract.opened", "", "")]
+
     def _write_letters(self) -> None:
         """What people were told about their autopay lately."""
         w, p = self.w, self.people
@@ -540,6 +553,8 @@ class Chunk(Months):
             "autopay.paused": "Автоплатёж не прошёл несколько раз, и мы его приостановили. Смените карту и включите его снова.",
         }
         recent = [letter for letter in self.letters if letter[1] > w.end - 60 * DAY]
+        if self.cast:
+            recent += self._contract_letters(subjects, bodies)
         if not recent:
             return
         recent.sort(key=lambda letter: letter[1])

@@ -242,3 +242,10 @@ def test_numbers_names_and_sign_in_names_of_personas_are_the_same_in_every_demo(
         told.append(([row[0] for row in numbers], [tuple(row) for row in people]))
     assert told[0] == told[1] == told[2]
     assert told[0][1][0] == ("Соколова", "Анна", "family@kabinet.example", "+79740000001")
+
+
+def test_the_newcomer_finds_the_number_of_the_contract_in_a_letter(demo: Demo) -> None:
+    """Otherwise a presenter would not know what to attach."""
+    account = demo.one("SELECT * FROM billing_account WHERE holder_id = ?", demo.customer("newcomer")["id"])
+    letter = demo.one("SELECT * FROM message WHERE recipient = ? AND about = 'contract.opened'", account["contact_email"])
+    assert account["number"] in letter["body"].replace(" ", "")
