@@ -71,7 +71,8 @@ def confirmation(services: AccountServices, code: str, kind: OrderKind, key: str
         terms(services, option, kind, agreed)
         with st.container(horizontal=True, gap="small"):
             given = (services.account_id, option, kind, agreed, key)
-            if st.button(t(f"services.{kind.value}"), type="primary", key="confirm_order", on_click=confirm, args=given):
+            pressed = st.button(t(f"services.{kind.value}"), type="primary", key="confirm_order", on_click=confirm, args=given)
+            if pressed and ASKED not in st.session_state:  # a refusal stays here to be read
                 st.rerun()
             if st.button(t("common.cancel"), key="close_order", on_click=forget_asked):
                 st.rerun()
