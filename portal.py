@@ -16,7 +16,7 @@ from texts import t
 from ui.widgets import shell
 from ui.widgets.bridge import mount_bridge
 from ui.widgets.feedback import show_toasts
-from ui.widgets.session import current
+from ui.widgets.session import current, known
 
 _log = logging.getLogger("kabinet.portal")
 
@@ -97,6 +97,7 @@ def member(visitor: Visitor) -> None:
     pages = {screen.name: page_of(screen, default=screen is shown[0], hidden=screen.in_menu) for screen in shown}
     foreign = [screen.path for screen in SCREENS if screen not in shown and screen.path]
     lost = stand_ins("not_found", [*foreign, *asked()], title=t("shell.not_found_title"))
+    shell.page_config("")  # before the navigation: else the front end looks outside for the icon of the page
     page = st.navigation([*pages.values(), *lost], position="top")
     screen = next((screen for screen in shown if pages[screen.name] is page), None)
     bar = [s for s in shown if s.in_bar]
@@ -124,5 +125,6 @@ else:
     if here is None:
         guest()
     else:
-        member(here)
+        with known(here):
+            member(here)
     mount_bridge()

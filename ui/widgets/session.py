@@ -1,5 +1,8 @@
 """Who is here, asked of the server's own sessions on every run, callback and dialog."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NoReturn
 
 import streamlit as st
@@ -16,6 +19,9 @@ from ui.widgets import bridge
 
 _SESSION, _CONNECTION, _LANGUAGE, _LANGUAGE_TOLD = "_session_id", "_connection", "_language", "_language_told"
 LANGUAGE_COOKIE = "kabinet_language"
+
+
+_known: ContextVar[Visitor | None] = ContextVar("known", default=None)
 
 
 def address() -> str:
@@ -63,9 +69,19 @@ def _taken(visitor: Visitor, connection: str) -> Visitor:
     return visitor
 
 
+@contextmanager
+def known(visitor: Visitor) -> Iterator[None]:
+    """Within this block of one run `signed_in()` need not ask again. Callbacks and dialogs run outside of it, and do."""
+    token = _known.set(visitor)
+    try:
+        yield
+    finally:
+        _known.reset(token)
+
+
 def signed_in() -> Visitor:
     """The visitor; every screen of an account begins with it. Without one the run ends and the sign-in page comes."""
-    visitor = current()
+    visitor = _known.get() or current()
     return visitor if visitor is not None else _leave()
 
 
