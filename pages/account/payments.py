@@ -1,5 +1,7 @@
 """Where a person's money goes, whether it is more than before, and the operations that prove it."""
 
+from typing import Literal
+
 import streamlit as st
 
 import clock
@@ -9,6 +11,7 @@ from queries.figures import accounting_month
 from queries.payments import MoneyReport, OperationKind, first_month, money_report, operations
 from rules.periods import add_months
 from texts import day, language, money, month, number, percent, t, tn
+from texts.formats import MINUS
 from ui.charts.money import by_service, monthly_money, year_against_year
 from ui.widgets import operations as history
 from ui.widgets.chart import drawn, show_chart
@@ -20,11 +23,19 @@ SHOWN = {OperationKind.TOP_UP: "paid", OperationKind.CHARGE: "charged", Operatio
 
 def change(now: int, before: int | None) -> str | None:
     """How much more than before, in percent; nothing where that would say nothing."""
-    return percent(now / before - 1, signed=True) if before and now / before < 10 else None
+    # Rounded here: less than half a percent less is "0 %", not "−0 %".
+    return percent(round(now / before - 1, 2), signed=True) if before and now / before < 10 else None
+
+
+def arrow(said: str | None) -> Literal["up", "down", "off"]:
+    """Which way a change points, by the sign it is written with: Streamlit itself does not know the minus sign of texts."""
+    return "up" if said and said.startswith("+") else "down" if said and said.startswith(MINUS) else "off"
 
 
 def tile(name: str, value: str, delta: str | None, *, help: str) -> None:
-    st.metric(t(f"payments.{name}"), value, delta, delta_color="off", border=True, height="stretch", help=help)
+    label = t(f"payments.{name}")
+    way = arrow(delta)
+    st.metric(label, value, delta, delta_color="off", delta_arrow=way, border=True, height="stretch", help=help)
 
 
 def tiles(seen: MoneyReport) -> None:
