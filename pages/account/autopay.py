@@ -58,13 +58,13 @@ def dialogs(rules: Sequence[Rule], cards: Sequence[Card]) -> None:
 
         confirm()
     elif what == "card" and cards:
-        names = {card.card_id: words.card_name(card) for card in cards}
+        names = words.card_names(cards)
 
         @st.dialog(t("autopay.change_card"), on_dismiss=answered)
         def choose() -> None:
             at = list(names).index(rule.card.card_id) if rule.card.card_id in names else 0
             said = t("autopay.card_title", account=md(name))
-            st.selectbox(said, list(names), index=at, format_func=lambda each: names[each], key="autopay_other_card")
+            st.selectbox(said, list(names), index=at, format_func=names.__getitem__, key="autopay_other_card")
             with st.container(horizontal=True, horizontal_alignment="right"):
                 st.button(t("common.cancel"), key="autopay_cancel", on_click=answered)
                 st.button(t("autopay.card_yes"), type="primary", key="autopay_card_yes", on_click=change_card, args=(rule_id,))

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from rules.terms import Language, PaymentMethod, ServiceKind
 from texts import language, month
 from texts import money as written
+from texts.formats import NO_BREAK
 
 HEIGHT = 300
 
@@ -100,7 +101,7 @@ def canvas(traces: Sequence[Any], *, height: int = HEIGHT, legend: bool | None =
 
 def separators() -> str:
     """The decimal mark and the separator of thousands, as Plotly wants them."""
-    return ".," if language() is Language.EN else ",\u202f"
+    return ".," if language() is Language.EN else f",{NO_BREAK}"
 
 
 def in_roubles(figure: go.Figure) -> None:

@@ -13,6 +13,7 @@ from actions.autopay import save_autopay_rule
 from queries.autopay import Outlook, PayableAccount, Rule, Run
 from queries.cards import Card
 from rules.autopay import AutopayTerms, ForecastEvent, RuleDraft, check_draft, conflicts, forecast, next_retry_on, next_run_on
+from rules.numbers import format_account_number
 from rules.refusals import Refusal, RulesConflict
 from rules.terms import AutopayAmount, AutopayResult, AutopayState, AutopayTrigger, BillingMode
 from texts import day, md, money, sentence, t, tn
@@ -21,6 +22,7 @@ from ui.charts import forecast as forecast_chart
 from ui.widgets.account import account_name
 from ui.widgets.chart import drawn, show_chart
 from ui.widgets.feedback import toast
+from ui.widgets.names import told_apart
 from ui.widgets.session import signed_in
 
 TERMS = AutopayTerms()
@@ -46,6 +48,13 @@ KINDS: dict[AutopayTrigger, tuple[AutopayAmount, ...]] = {
 def card_name(card: Card) -> str:
     """A card as people know it, in one piece; there is nothing in it to escape."""
     return f"{t(f'brand.{card.brand.value}')} ·· {card.last_four}".replace(" ", NO_BREAK)
+
+
+def card_names(cards: Sequence[Card]) -> dict[int, str]:
+    """The cards by id, to choose from."""
+    return told_apart(
+        {card.card_id: card_name(card) for card in cards}, {card.card_id: day(card.expires_on, short=True) for card in cards}
+    )
 
 
 def summary(draft: RuleDraft, *, account: str, card: str) -> str:
@@ -177,13 +186,15 @@ def form(
     """The fields, with what is wrong beside each. Returns the account that is chosen."""
     _fill(rule, accounts, cards, today)
     chosen, by_id = st.session_state, {account.account_id: account for account in accounts}
-    st.selectbox(
-        t("autopay.account"),
-        list(by_id),
-        format_func=lambda each: account_name(by_id[each].label, by_id[each].service),
-        key="autopay_account",
-        disabled=rule is not None,
+    names = told_apart(
+        {each.account_id: account_name(each.label, each.service) for each in accounts},
+        {each.account_id: format_account_number(each.number) for each in accounts},
     )
+    if rule is None:
+        st.selectbox(t("autopay.account"), list(names), format_func=names.__getitem__, key="autopay_account")
+    else:
+        st.text_input(t("autopay.account"), names[rule.account_id], disabled=True)
+        chosen.autopay_account = rule.account_id
     account = by_id[chosen.autopay_account]
     _problem("not_allowed", "right_too_low")
 
@@ -193,7 +204,7 @@ def form(
     st.segmented_control(
         t("autopay.trigger"),
         triggers,
-        format_func=lambda each: t(f"autopay.trigger.{each.value}"),
+        format_func={each: t(f"autopay.trigger.{each.value}") for each in triggers}.__getitem__,
         required=True,
         key="autopay_trigger",
         wrap=True,
@@ -221,7 +232,7 @@ def form(
     st.segmented_control(
         t("autopay.kind"),
         KINDS[trigger],
-        format_func=lambda each: t(f"autopay.kind.{each.value}"),
+        format_func={each: t(f"autopay.kind.{each.value}") for each in KINDS[trigger]}.__getitem__,
         required=True,
         key="autopay_kind",
         wrap=True,
@@ -234,8 +245,8 @@ def form(
     _roubles("ceiling", help=t("autopay.ceiling_help"))
     _problem("ceiling_too_low")
 
-    names = {card.card_id: card_name(card) for card in cards}
-    st.selectbox(t("autopay.card"), list(names), format_func=lambda each: names[each], key="autopay_card")
+    numbers = card_names(cards)
+    st.selectbox(t("autopay.card"), list(numbers), format_func=numbers.__getitem__, key="autopay_card")
     _problem("card_unusable")
     return account
 

@@ -72,7 +72,7 @@ def plotly_config(spoken: Language) -> dict[str, Any]:
                     "shortDays": [short_days[place] for place in week],
                     "date": "%d.%m.%Y" if spoken is Language.RU else "%d/%m/%Y",
                     "decimal": "," if spoken is Language.RU else ".",
-                    "thousands": "\u202f" if spoken is Language.RU else ",",
+                    "thousands": "\u00a0" if spoken is Language.RU else ",",
                     "grouping": [3],
                 },
             }

@@ -11,11 +11,13 @@ import streamlit as st
 import clock
 from queries.accounts import AttachedAccount
 from queries.payments import Narrowing, Operation, OperationKind
+from rules.numbers import format_account_number
 from rules.periods import add_months, months_between
 from rules.terms import PaymentState, TransferCode
 from rules.visitor import Visitor
 from texts import md, moment, money, month, t
 from ui.widgets.account import account_name
+from ui.widgets.names import told_apart
 
 PERIODS = ("3", "12", "24", "own")
 ALL = 0
@@ -55,14 +57,19 @@ def filters(accounts: Sequence[AttachedAccount], *, since: date, until: date) ->
     """The line of filters over the months from `since` to `until`. What is chosen is in the address, in codes: a link means
     the same in both languages."""
     _from_address({account.account_id for account in accounts}, since, until)
-    names = {account.account_id: account_name(account.label, account.service) for account in accounts}
+    names = {ALL: t("common.all_accounts")} | told_apart(
+        {each.account_id: account_name(each.label, each.service) for each in accounts},
+        {each.account_id: format_account_number(each.number) for each in accounts},
+    )
+    periods = {each: t(f"payments.period.{each}") for each in PERIODS}
+    kinds = {kind: t(f"payments.kind.{kind.value}") for kind in OperationKind}
     months = months_between(since, until)[::-1]
     chosen = st.session_state
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="payments_filters"):
         period = st.segmented_control(
             t("payments.period"),
             PERIODS,
-            format_func=lambda each: t(f"payments.period.{each}"),
+            format_func=periods.__getitem__,
             required=True,
             key="payments_period",
             on_change=_other_list,
@@ -74,8 +81,8 @@ def filters(accounts: Sequence[AttachedAccount], *, since: date, until: date) ->
                 st.selectbox(t(key.replace("_", ".")), months, format_func=month, key=key, width=170, on_change=_other_list)
         st.selectbox(
             t("payments.account"),
-            [ALL, *names],
-            format_func=lambda each: names.get(each) or t("common.all_accounts"),
+            list(names),
+            format_func=names.__getitem__,
             key="payments_account",
             width=230,
             on_change=_other_list,
@@ -84,7 +91,7 @@ def filters(accounts: Sequence[AttachedAccount], *, since: date, until: date) ->
             t("payments.kinds"),
             list(OperationKind),
             selection_mode="multi",
-            format_func=lambda kind: t(f"payments.kind.{kind.value}"),
+            format_func=kinds.__getitem__,
             key="payments_kinds",
             on_change=_other_list,
         )

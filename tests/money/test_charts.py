@@ -1,0 +1,130 @@
+"""Charts say their answer, name their unit and tell the same in words; one thing has one colour everywhere."""
+
+from datetime import date
+
+import pandas as pd
+import pytest
+
+from rules.periods import add_months
+from rules.terms import Language
+from texts import speaking
+from ui.charts.forecast import forecast
+from ui.charts.money import by_service, monthly_money, year_against_year
+from ui.charts.points import points_by_month
+from ui.charts.style import PLACES, colour
+
+PALETTE = tuple(f"#00000{place}" for place in range(7))
+FIRST = date(2025, 12, 1)
+
+
+def money_frame(months: int = 12, paid: int = 100_000, charged: int = 123_456, bonus: int = 0) -> pd.DataFrame:
+    rows = [(add_months(FIRST, step), paid, charged, bonus) for step in range(months)]
+    return pd.DataFrame(rows, columns=["month_on", "paid", "charged", "bonus"])
+
+
+@pytest.mark.parametrize(
+    ("before", "ru", "en"),
+    [
+        (1_111_111, "Платежи выросли на 8\u00a0%", "You paid 8% more"),
+        (1_304_348, "Платежи снизились на 8\u00a0%", "You paid 8% less"),
+        (1_200_100, "Платежи не изменились", "You paid as much as before"),
+        (0, "За период оплачено 12\u00a0000\u00a0₽", "You paid ₽12,000"),
+        (100_000, "За период оплачено 12\u00a0000\u00a0₽", "You paid ₽12,000"),
+    ],
+)
+def test_the_title_answers_whether_it_is_more_than_before(before: int, ru: str, en: str):
+    for language, title in ((Language.RU, ru), (Language.EN, en)):
+        with speaking(language):
+            assert monthly_money(money_frame(), palette=PALETTE, before_kopecks=before).title == title
+
+
+def test_the_answer_is_about_what_is_shown():
+    with speaking(Language.EN):
+        seen = monthly_money(money_frame(), palette=PALETTE, shown=("charged",), before_kopecks=1_000_000)
+    assert seen.title == "Charges grew by 48%"
+    assert [trace.name for trace in seen.figure.data] == ["Charged"]
+    assert seen.figure.layout.showlegend is False
+
+
+def test_bars_are_paid_the_line_is_charged_and_the_pointer_tells_kopecks():
+    with speaking(Language.RU):
+        seen = monthly_money(money_frame(bonus=5_000), palette=PALETTE)
+    kinds = [(trace.type, trace.name, trace.marker.color) for trace in seen.figure.data]
+    assert kinds == [
+        ("bar", "Оплачено", PALETTE[PLACES["paid"]]),
+        ("bar", "Баллами", PALETTE[PLACES["bonus"]]),
+        ("scatter", "Начислено", PALETTE[PLACES["charged"]]),
+    ]
+    assert seen.figure.data[2].customdata[0] == "1\u00a0234,56\u00a0₽"
+    assert seen.figure.data[2].y[0] == 1234.56
+    assert seen.figure.layout.yaxis.ticksuffix == "\u00a0₽"
+    assert seen.figure.layout.separators == ",\u00a0"
+    assert "14\u00a0814,72\u00a0₽" in seen.alt
+
+
+def test_english_writes_its_own_separators_and_unit():
+    with speaking(Language.EN):
+        seen = monthly_money(money_frame(), palette=PALETTE)
+    assert (seen.figure.layout.separators, seen.figure.layout.yaxis.tickprefix) == (".,", "₽")
+    assert seen.figure.layout.xaxis.ticktext[:2] == ("Dec", "Jan<br>2026")
+
+
+@pytest.mark.parametrize(("months", "ticks"), [(3, 3), (12, 12), (24, 8), (36, 12)])
+def test_months_do_not_crowd_the_axis(months: int, ticks: int):
+    layout = monthly_money(money_frame(months), palette=PALETTE).figure.layout.xaxis
+    assert len(layout.ticktext) == ticks
+    assert layout.tickvals[-1] == months - 1, "the latest month is always named"
+    assert len({text[-4:] for text in layout.ticktext if "<br>" in text}) >= 1
+
+
+def test_a_service_has_its_colour_whatever_its_place():
+    frames = ([("tv", 300), ("mobile", 200)], [("mobile", 500), ("tv", 1)])
+    for rows in frames:
+        figure = by_service(pd.DataFrame(rows, columns=["part", "kopecks"]), palette=PALETTE).figure
+        shades = dict(zip([part for part, _ in rows], figure.data[0].marker.color, strict=True))
+        assert shades == {"tv": colour(PALETTE, "service.tv"), "mobile": colour(PALETTE, "service.mobile")}
+    assert len({colour(PALETTE, f"service.{name}") for name in ("internet", "mobile", "tv", "phone")}) == 4
+
+
+def test_plans_and_options_of_one_account_are_named_and_the_smallest_are_put_together():
+    rows = [(f"Опция {place}", 1000 - place) for place in range(12)]
+    with speaking(Language.RU):
+        seen = by_service(pd.DataFrame(rows, columns=["part", "kopecks"]), palette=PALETTE, service="tv")
+    assert set(seen.figure.data[0].marker.color[:-1]) == {colour(PALETTE, "service.tv")}
+    assert len(seen.figure.data[0].x) == 8
+    assert sum(seen.figure.data[0].x) == pytest.approx(sum(kopecks for _, kopecks in rows) / 100)
+    assert seen.title == "Больше всего уходит на «Опция 0» — 8\u00a0%"
+    assert "Остальное — 49,55\u00a0₽" in seen.alt
+
+
+def test_a_year_is_set_against_the_year_before():
+    frame = pd.DataFrame([(add_months(FIRST, step), 110, 100) for step in range(12)], columns=["month_on", "now", "before"])
+    with speaking(Language.RU):
+        assert year_against_year(frame, palette=PALETTE).title == "Услуги стали дороже на 10\u00a0%, чем год назад"
+
+
+def test_points_earned_go_up_and_points_gone_go_down():
+    frame = pd.DataFrame(
+        [(FIRST, 50, 20, 0), (add_months(FIRST, 1), 1, 0, 0)], columns=["month_on", "earned", "spent", "expired"]
+    )
+    with speaking(Language.RU):
+        seen = points_by_month(frame, palette=PALETTE)
+    assert [(trace.name, trace.y[0]) for trace in seen.figure.data] == [("Начислено", 50), ("Потрачено", -20)]
+    assert seen.title == "За год накоплено 51\u00a0балл, потрачено 20"
+
+
+def test_the_forecast_draws_the_balance_and_says_the_payments():
+    frame = pd.DataFrame(
+        [(date(2026, 12, 1), "charge", 60_000, -10_000), (date(2026, 12, 1), "autopay", 50_000, 40_000)],
+        columns=["on", "kind", "kopecks", "balance"],
+    )
+    facts = {"palette": PALETTE, "today": date(2026, 11, 22), "days": 90, "balance_kopecks": 50_000}
+    with speaking(Language.RU):
+        seen = forecast(frame, **facts)
+        quiet = forecast(frame[:0], **facts)
+    assert seen.title == "За 90 дней — 1 платёж на 500\u00a0₽"
+    assert list(seen.figure.data[0].y) == [500, -100, 400, 400]
+    assert seen.figure.layout.yaxis.ticktext[0] == "−100\u00a0₽" or "−" in seen.figure.layout.yaxis.ticktext[0]
+    assert "1\u00a0декабря\u00a02026 — начисление 600\u00a0₽" in seen.alt
+    assert quiet.title == quiet.alt == "За 90 дней ничего не спишется"
+    assert list(quiet.figure.data[0].y) == [500, 500]
