@@ -208,7 +208,7 @@ def test_what_does_not_go_together_is_told_before_and_refused_by_name(mobile: in
         if code in names and not {code, option.facts.code} & set(services.connected)
     )
     screen = press(on_services(mobile), one.facts.code)
-    assert f"Не сочетается с «{other.name}»" in screen.says
+    assert f"Не сочетается с «{other.name}»" in [text.value for text in screen.app.caption]
     screen.click("close_order")
     with transaction() as db:
         db.add(Subscription(billing_account_id=mobile, option_id=other.option_id, started_on=clock.today()))
