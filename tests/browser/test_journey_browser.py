@@ -55,7 +55,7 @@ def test_from_the_door_through_payments_an_option_and_autopay_and_out(tab_of, si
         tab.settle()
         assert _asked(site_database, connected, code, account_id) == [(int(is_on),)]
 
-    # Let an account be paid by itself
+    # Let an account be paid by itself, and stop it
     rules = "SELECT count(*) FROM autopay_rule WHERE state = 'active'"
     before = _asked(site_database, rules)[0][0]
     page.goto(f"{tab.site}/autopay")
@@ -67,6 +67,11 @@ def test_from_the_door_through_payments_an_option_and_autopay_and_out(tab_of, si
     page.locator(".st-key-autopay_save button").click()
     tab.settle()
     assert _asked(site_database, rules)[0][0] == before + 1
+    newest = _asked(site_database, "SELECT max(id) FROM autopay_rule")[0][0]
+    page.locator(f".st-key-autopay_delete_{newest} button").click()
+    page.locator(".st-key-autopay_delete_yes button").click()
+    tab.settle()
+    assert _asked(site_database, rules)[0][0] == before
 
     # And out
     tab.choose("person_menu", "Выйти")
