@@ -52,9 +52,11 @@ def dialogs(rules: Sequence[Rule], cards: Sequence[Card]) -> None:
         def confirm() -> None:
             st.markdown(t("autopay.delete_text", account=md(name)))
             with st.container(horizontal=True, horizontal_alignment="right"):
-                st.button(t("common.cancel"), key="autopay_cancel", on_click=answered)
+                no = st.button(t("common.cancel"), key="autopay_cancel", on_click=answered)
                 said = t("autopay.delete_yes")
-                st.button(said, type="primary", key="autopay_delete_yes", on_click=delete, args=(rule_id,))
+                yes = st.button(said, type="primary", key="autopay_delete_yes", on_click=delete, args=(rule_id,))
+            if yes or no:
+                st.rerun()  # a dialog runs by itself; it closes when the whole screen runs without it
 
         confirm()
     elif what == "card" and cards:
@@ -66,8 +68,11 @@ def dialogs(rules: Sequence[Rule], cards: Sequence[Card]) -> None:
             said = t("autopay.card_title", account=md(name))
             st.selectbox(said, list(names), index=at, format_func=names.__getitem__, key="autopay_other_card")
             with st.container(horizontal=True, horizontal_alignment="right"):
-                st.button(t("common.cancel"), key="autopay_cancel", on_click=answered)
-                st.button(t("autopay.card_yes"), type="primary", key="autopay_card_yes", on_click=change_card, args=(rule_id,))
+                no = st.button(t("common.cancel"), key="autopay_cancel", on_click=answered)
+                said = t("autopay.card_yes")
+                yes = st.button(said, type="primary", key="autopay_card_yes", on_click=change_card, args=(rule_id,))
+            if yes or no:
+                st.rerun()
 
         choose()
 
