@@ -11,7 +11,7 @@ from texts import speaking
 from ui.charts.forecast import forecast
 from ui.charts.money import by_service, monthly_money, year_against_year
 from ui.charts.points import points_by_month
-from ui.charts.style import PLACES, colour
+from ui.charts.style import PLACES, Finished, colour
 
 PALETTE = tuple(f"#00000{place}" for place in range(7))
 FIRST = date(2025, 12, 1)
@@ -128,3 +128,10 @@ def test_the_forecast_draws_the_balance_and_says_the_payments():
     assert "1\u00a0декабря\u00a02026 — начисление 600\u00a0₽" in seen.alt
     assert quiet.title == quiet.alt == "За 90 дней ничего не спишется"
     assert list(quiet.figure.data[0].y) == [500, 500]
+
+
+def test_a_figure_that_is_finished_is_sent_as_it_was_drawn_and_worked_out_once():
+    seen = by_service(pd.DataFrame([("mobile", 100)], columns=["part", "kopecks"]), palette=PALETTE)
+    finished = Finished(seen.figure)
+    assert finished.to_dict() == seen.figure.to_dict()
+    assert finished.to_dict() is finished.to_dict()

@@ -34,6 +34,18 @@ SEVENTH = {"light": "#b8327f", "dark": "#f08cc8"}
 """Taken when a theme names six colours only."""
 
 
+class Finished(go.Figure):
+    """A figure that nobody changes any more: what is sent to the browser is worked out once, not each time it is shown."""
+
+    def __init__(self, figure: go.Figure) -> None:
+        super().__init__(figure)
+        self._sent = figure.to_dict()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same dict each time; not to be changed."""
+        return self._sent
+
+
 @dataclass(frozen=True)
 class Drawn:
     """A figure with its answer. `title` and `alt` are plain text; `alt` says in words what the figure shows."""
@@ -79,7 +91,10 @@ def line(name: str, x: Sequence[Any], kopecks: Iterable[int], shade: str, **more
 
 
 def canvas(traces: Sequence[Any], *, height: int = HEIGHT, legend: bool | None = None) -> go.Figure:
-    """A figure in the house style; nothing in it can be dragged, so a finger still scrolls the page."""
+    """A figure in the house style; nothing in it can be dragged, so a finger still scrolls the page.
+
+    It names no template: where Streamlit runs, its own is the default, and the fonts and lines of the theme come from there.
+    """
     figure = go.Figure(list(traces))
     figure.update_layout(
         height=height,
@@ -94,7 +109,6 @@ def canvas(traces: Sequence[Any], *, height: int = HEIGHT, legend: bool | None =
                 "font": {"size": 13}, "traceorder": "normal", "itemclick": False, "itemdoubleclick": False},
         xaxis={"showgrid": False, "fixedrange": True, "title": None},
         yaxis={"fixedrange": True, "title": None, "rangemode": "tozero", "automargin": True, "zeroline": False, "nticks": 6},
-        template="streamlit",
     )  # fmt: skip
     return figure
 

@@ -4,7 +4,7 @@ A figure is made once for the same content, colours and language, whoever looks:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ from babel import Locale
 
 from rules.terms import Language
 from texts import language, md
-from ui.charts.style import SEVENTH, Drawn
+from ui.charts.style import SEVENTH, Drawn, Finished
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def drawn(draw: Callable[..., Drawn], frame: pd.DataFrame, **facts: Any) -> Draw
 
 @lru_cache(maxsize=256)
 def _drawn(draw: Callable[..., Drawn], content: _Content, colours: tuple[str, ...], _spoken: Language) -> Drawn:
-    return draw(content.frame, palette=colours, **content.facts)
+    seen = draw(content.frame, palette=colours, **content.facts)
+    return replace(seen, figure=Finished(seen.figure))
 
 
 def show_chart(seen: Drawn, *, key: str, title: bool = True) -> None:

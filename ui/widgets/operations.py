@@ -15,7 +15,7 @@ from rules.numbers import format_account_number
 from rules.periods import add_months, months_between
 from rules.terms import PaymentState, TransferCode
 from rules.visitor import Visitor
-from texts import md, moment, money, month, t
+from texts import language, md, moment, money, month, speaking, t
 from ui.widgets.account import account_name
 from ui.widgets.names import told_apart
 
@@ -207,9 +207,18 @@ def pages(total: int, size: int) -> None:
 def operations_table(rows: Sequence[Operation], *, visitor: Visitor, alt: str) -> None:
     """The rows as a table at a desk, as a list on a phone."""
     st.html(_STYLE)
-    told = [
-        (_at(row.at, visitor), md(what(row)), md(account_name(row.label, row.service)), _state(row), _sum(row)) for row in rows
-    ]
+    this_year = clock.today(visitor.time_zone).year
+    with speaking(language()):  # whose language it is, is asked once, not for every word
+        told = [
+            (
+                _at(row.at, visitor, this_year),
+                md(what(row)),
+                md(account_name(row.label, row.service)),
+                _state(row),
+                _sum(row),
+            )
+            for row in rows
+        ]
     headings = [t(f"payments.{name}") for name in ("date", "what", "of_account", "state", "amount")]
     with st.container(key="operations_table"):
         st.table(pd.DataFrame(told, columns=headings), border="horizontal", hide_index=True, alt=alt)
@@ -224,10 +233,10 @@ def operations_table(rows: Sequence[Operation], *, visitor: Visitor, alt: str) -
         st.table(pd.DataFrame(short, columns=headings[1::3]), border="horizontal", hide_index=True, hide_header=True, alt=alt)
 
 
-def _at(at: datetime, visitor: Visitor) -> str:
+def _at(at: datetime, visitor: Visitor, this_year: int) -> str:
     """The moment in the person's time, the year where it is not this one."""
-    this_year = clock.today(visitor.time_zone).year == at.astimezone(ZoneInfo(visitor.time_zone)).year
-    return moment(at, visitor.time_zone, pattern="d MMMM, HH:mm" if this_year else "d MMM y, HH:mm")
+    is_this_year = at.astimezone(ZoneInfo(visitor.time_zone)).year == this_year
+    return moment(at, visitor.time_zone, pattern="d MMMM, HH:mm" if is_this_year else "d MMM y, HH:mm")
 
 
 def what(row: Operation) -> str:
