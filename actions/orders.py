@@ -83,7 +83,9 @@ def quote(services: AccountServices, option: CatalogueOption, kind: OrderKind, t
             if refusal.facts.get(fact) in services.catalogue:
                 refusal.facts[fact] = services.catalogue[refusal.facts[fact]].name
         raise
-    first = quote_connect(option=option.facts, mode=services.mode, today=today)
+    ready_at = clock.now() + timedelta(minutes=option.provisioning_minutes)
+    begins_on = max(today, ready_at.astimezone(ZoneInfo(services.time_zone)).date())
+    first = quote_connect(option=option.facts, mode=services.mode, today=begins_on)  # nobody pays for days before it works
     if first.now_kopecks > 0 and services.balance_kopecks < first.now_kopecks:
         raise NotEnoughMoney(
             price_kopecks=first.now_kopecks,
@@ -134,7 +136,9 @@ def place_order(
     agreed = quote(services, option, kind, today)
     if agreed.first_kopecks != confirmed_kopecks:
         raise PriceChanged(price_kopecks=agreed.first_kopecks)
-    begins_at = now if agreed.effective_on <= today else _midnight(agreed.effective_on, services.time_zone)
+    due_at = now + timedelta(minutes=agreed.minutes)
+    if kind is OrderKind.DISCONNECT and agreed.effective_on > today:
+        due_at = _midnight(agreed.effective_on, services.time_zone)
     order = Order(
         billing_account_id=account_id,
         option_id=option_id,
@@ -146,7 +150,7 @@ def place_order(
         monthly_kopecks=agreed.monthly_kopecks,
         effective_on=agreed.effective_on,
         placed_at=now,
-        due_at=begins_at + timedelta(minutes=agreed.minutes),
+        due_at=due_at,
     )
     db.add(order)
     db.flush()

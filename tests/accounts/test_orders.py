@@ -147,6 +147,7 @@ def world(db: sa.Engine, at: Callable[[datetime], None]) -> World:
             ("free", "Кто звонил", 0, {}),
             ("pack", "Ещё 10 ГБ", 15_000, {"recurrence": Recurrence.ONCE}),
             ("address", "Постоянный адрес", 6_000, {"provisioning_minutes": 120}),
+            ("static", "Свой адрес", 6_000, {"provisioning_minutes": 2880}),
             ("far", "Дальний восток", 1_000, {}),
             ("tv", "Кинозал", 1_000, {"service": ServiceKind.TV}),
         ):
@@ -497,3 +498,22 @@ def test_days_are_those_of_the_accounts_region(world: World, at: Callable[[datet
     world.order("social", confirmed=9_000)
     with reading() as db:
         assert db.exec(select(Subscription.started_on)).one() == date(2026, 12, 1)
+
+
+# --- what takes days --------------------------------------------------------------------------------
+def test_nobody_pays_for_the_days_before_it_works(world: World, at: Callable[[datetime], None]):
+    placed = world.order("static", confirmed=2_600)  # 13 of November's 30 days, from the 18th on
+    assert placed.state is OrderState.ACCEPTED
+    assert placed.effective_on == date(2026, 11, 18)
+    at(NOW + timedelta(days=2, minutes=1))
+    carry_out_due(clock.now())
+    services = world.services(day=date(2026, 11, 18))
+    assert services.connected == {"static": date(2026, 11, 18)}
+    assert services.balance_kopecks == 50_000 - 2_600
+    assert _agrees()
+
+
+def test_what_begins_next_month_costs_that_month(world: World, at: Callable[[datetime], None]):
+    at(datetime(2026, 11, 30, 9, tzinfo=UTC))
+    placed = world.order("static", confirmed=5_806)  # 30 of December's 31 days
+    assert placed.effective_on == date(2026, 12, 2)
