@@ -185,6 +185,30 @@ def test_a_price_that_changed_under_the_dialog_is_shown_anew_and_nothing_is_char
     assert option.facts.code in services_of(mobile).connected
 
 
+def test_a_price_that_goes_on_the_bill_is_confirmed_too(seeded_db: sa.Engine):
+    with reading() as db:
+        account_id = db.exec(
+            select(BillingAccount.id)
+            .join(Attachment, col(Attachment.billing_account_id) == col(BillingAccount.id))
+            .where(
+                Attachment.customer_id == customer_of("family"),
+                Attachment.right == Right.MANAGE,
+                BillingAccount.mode == BillingMode.POSTPAID,
+            )
+        ).first()
+    assert account_id is not None
+    option = allowed(services_of(account_id), CONNECT)
+    screen = press(on_services(account_id), option.facts.code)
+    with transaction() as db:
+        for price in db.exec(select(OptionPrice).where(OptionPrice.option_id == option.option_id)):
+            db.delete(price)
+        dearer = option.facts.monthly_kopecks * 40
+        db.add(OptionPrice(option_id=option.option_id, valid_from_on=date(2020, 1, 1), price_kopecks=dearer))
+    screen.click("confirm_order")
+    assert "Цена изменилась" in screen.error[0].value
+    assert option.facts.code not in services_of(account_id).connected
+
+
 def test_too_little_money_is_told_with_what_is_missing_instead_of_a_button(mobile: int):
     option = allowed(services_of(mobile), CONNECT)
     with transaction() as db:
