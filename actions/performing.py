@@ -70,7 +70,7 @@ def _record(db: Session, name: str, visitor: Visitor | None, given: dict[str, An
     db.add(
         AuditEntry(
             at=clock.now(),
-            customer_id=visitor.customer_id if visitor else None,
+            customer_id=visitor.customer_id if visitor else given.get("customer_id"),
             billing_account_id=account_id,
             action=name,
             outcome=outcome,

@@ -63,7 +63,7 @@ def served(database_url: str, log: Path, **environment: str) -> Iterator[str]:
         )
     url = f"http://localhost:{port}"
     try:
-        for _ in range(300):
+        for _ in range(900):
             try:
                 with urllib.request.urlopen(f"{url}/healthz", timeout=2) as answer:
                     if answer.status == 200:
@@ -149,7 +149,7 @@ def tab_of(browser: Browser, site: str):
                 locale=language,
                 timezone_id="Europe/Moscow",
             )
-            context.set_default_timeout(20_000)
+            context.set_default_timeout(60_000)
             contexts.append(context)
         return Tab(context, site)
 
