@@ -99,6 +99,18 @@ class MoneyReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """The month of the earliest operation (None when there is none), and a version of the whole history.
+
+    Ledger rows are only ever added, so while no account has one more, none comes or goes and nothing was paid, every sum
+    is what it was.
+    """
+
+    first_month: date | None
+    version: tuple[tuple[int, int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One row of the history. `kopecks` is what the balance changed by, signed; of an attempt that failed or is not over
     yet, what was to be paid. The card is there when the person's own was charged."""
@@ -119,16 +131,22 @@ class Operation:
     payment_id: int | None
 
 
-def first_month(db: Session, *, visitor: Visitor) -> date | None:
-    """The month of the earliest operation on the visitor's accounts; None when there is none."""
-    mine = access.reachable(visitor).subquery()
-    earliest = (
-        sa.select(sa.func.min(col(Transfer.occurred_at)))
-        .where(col(Transfer.billing_account_id) == mine.c.billing_account_id)
-        .scalar_subquery()
+def standing(db: Session, *, visitor: Visitor) -> Standing:
+    """How far the visitor's history goes back, and which state of it this is."""
+    latest = sa.select(sa.func.max(col(Payment.created_at))).where(col(Payment.payer_id) == visitor.customer_id).scalar_subquery()
+    rows = db.execute(
+        sa.select(
+            col(Transfer.billing_account_id), sa.func.count(), sa.func.min(col(Transfer.occurred_at), type_=_MOMENT), latest
+        )
+        .where(col(Transfer.billing_account_id).in_(access.reachable(visitor)))
+        .group_by(col(Transfer.billing_account_id))
+        .order_by(col(Transfer.billing_account_id))
+    ).all()
+    earliest = min((first for _, _, first, _ in rows), default=None)
+    return Standing(
+        first_month=None if earliest is None else accounting_month(earliest),
+        version=tuple((account_id, count, str(attempt)) for account_id, count, _, attempt in rows),
     )
-    found = db.execute(sa.select(sa.func.min(earliest, type_=_MOMENT)).select_from(mine)).scalar()
-    return None if found is None else accounting_month(found)
 
 
 def money_report(

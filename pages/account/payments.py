@@ -8,7 +8,7 @@ import clock
 from db import reading
 from queries.accounts import attached_accounts
 from queries.figures import accounting_month
-from queries.payments import MoneyReport, OperationKind, first_month, money_report, operations
+from queries.payments import MoneyReport, OperationKind, operations, standing
 from rules.periods import add_months
 from texts import day, language, money, month, number, percent, t, tn
 from texts.formats import MINUS
@@ -59,7 +59,8 @@ visitor = signed_in()
 st.title(t("payments.title"), anchor=False)
 with reading() as db:
     accounts = attached_accounts(db, visitor=visitor)
-    since = first_month(db, visitor=visitor) if accounts else None
+    history_now = standing(db, visitor=visitor)
+since = history_now.first_month
 if not accounts:
     st.info(t("payments.no_accounts"), icon=":material/receipt_long:")
     if st.button(t("payments.to_accounts"), type="primary", icon=":material/add:", key="payments_to_accounts"):
@@ -71,16 +72,8 @@ if since is None:
 
 today = clock.today("Europe/Moscow")
 chosen = history.filters(accounts, since=since, until=max(since, accounting_month(clock.now())))
+seen = history.report(visitor, chosen.first, chosen.last, chosen.narrowing, today, language(), history_now.version)
 with reading() as db:
-    seen = money_report(
-        db,
-        visitor=visitor,
-        first=chosen.first,
-        last=chosen.last,
-        today=today,
-        narrowing=chosen.narrowing,
-        language=language(),
-    )
     total = sum(seen.counts[kind] for kind in chosen.kinds)
     page = history.page_of(total, PAGE)
     rows = operations(

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from db import reading, transaction
 from models import Attachment, DemoPersona, LedgerAccount
-from queries.payments import Narrowing, OperationKind, first_month, money_report, operations
+from queries.payments import Narrowing, OperationKind, money_report, operations, standing
 from rules.terms import DeclineReason, Language, PaymentMethod, PaymentState, Right, ServiceKind, TransferCode
 from rules.visitor import Visitor
 from seed.run import run
@@ -54,7 +54,7 @@ def test_the_totals_of_a_whole_history_are_the_balances_and_its_pages_add_up_to_
     for persona in ("family", "debtor", "student", "vip", "cottage"):
         visitor = visitor_of(people[persona])
         with reading() as session:
-            since = first_month(session, visitor=visitor)
+            since = standing(session, visitor=visitor).first_month
             balances = session.exec(
                 select(sa.func.sum(LedgerAccount.balance_kopecks))
                 .join(Attachment, col(Attachment.billing_account_id) == col(LedgerAccount.billing_account_id))
@@ -157,7 +157,7 @@ def test_sums_narrow_totals_and_operations_alike(db: sa.Engine):
         world = World(session)
         anna = world.person()
         account, visitor = world.account(anna), world.visitor(anna)
-        sums = [chance.randrange(100, 900) for _ in range(30)]
+        sums = [300, 600, *(chance.randrange(100, 900) for _ in range(30))]
         for place, kopecks in enumerate(sums):
             world.charge(account, kopecks, at(f"2026-10-{1 + place % 28:02d} 12:00"))
     within = [kopecks for kopecks in sums if 300 <= kopecks <= 600]
@@ -196,4 +196,30 @@ def test_an_account_that_is_not_attached_adds_nothing_even_when_it_is_named(db: 
     assert seen.now.operations == 0
     assert listed(visitor, date(2026, 10, 1), TODAY, Narrowing(account_id=account.id)) == []
     with reading() as session:
-        assert first_month(session, visitor=visitor) is None
+        assert standing(session, visitor=visitor).first_month is None
+
+
+def test_whatever_changes_a_sum_changes_the_version_of_the_history(db: sa.Engine):
+    with transaction() as session:
+        world = World(session)
+        anna, peter = world.person("Анна"), world.person("Пётр")
+        account = world.account(anna)
+        visitor = world.visitor(anna)
+
+        def version() -> object:
+            return standing(session, visitor=visitor).version
+
+        seen = [version()]
+        world.charge(account, 100, at("2026-10-05"))
+        seen.append(version())
+        world.charge(account, 100, at("2026-10-01"))
+        seen.append(version())
+        world.pay(account, 200, at("2026-10-06"), payer=peter)
+        seen.append(version())
+        world.pay(account, 900, at("2026-10-07"), payer=anna, declined=DeclineReason.BANK_REFUSED)
+        seen.append(version())
+        world.charge(world.account(anna), 5, at("2026-01-01"))
+        seen.append(version())
+        assert len(set(seen)) == len(seen)
+        assert version() == seen[-1]
+        assert standing(session, visitor=visitor).first_month == date(2026, 1, 1)

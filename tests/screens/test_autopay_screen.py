@@ -326,6 +326,7 @@ def test_two_accounts_and_two_cards_of_one_name_are_told_apart(home: Home):
     for field, options in (("autopay_account", 3), ("autopay_card", 3)):
         shown = screen.app.selectbox(key=field).options
         assert len(set(shown)) == len(shown) == options
+        assert sum(" · " in name for name in shown) >= 2, "by its number or its last day, which a person can look up"
     screen.app.selectbox(key="autopay_account").set_value(twin.id)
     screen.app.selectbox(key="autopay_card").set_value(same_card.id)
     screen.run()

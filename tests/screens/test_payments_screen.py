@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 import clock
+from actions.ledger import post
 from db import reading, transaction
 from db.engine import make_engine
 from models import Attachment, Customer, Transfer
@@ -188,3 +189,15 @@ def test_an_account_without_operations_says_so():
         assert account
     screen = open_screen("payments", customer_id=person.id)
     assert "Операций ещё не было" in screen.info[0].value
+
+
+def test_a_new_operation_shows_at_once():
+    account_id = accounts()[1]
+    screen = open_screen("payments", query={"account": str(account_id)})
+    before, count = tile(screen, "Начислено"), screen.table[0].value.iloc[0, 0]
+    with transaction() as db:
+        post(db, account_id=account_id, code=TransferCode.ONE_OFF, amount_kopecks=12_345, key="now", occurred_at=clock.now())
+    screen.run()
+    assert tile(screen, "Начислено") != before
+    assert screen.table[0].value.iloc[0, 0] != count
+    assert screen.table[0].value.iloc[0, -1].endswith("123,45\u00a0₽")

@@ -3,17 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import streamlit as st
 
 import clock
+from db import reading
 from queries.accounts import AttachedAccount
-from queries.payments import Narrowing, Operation, OperationKind
+from queries.payments import MoneyReport, Narrowing, Operation, OperationKind, money_report
 from rules.numbers import format_account_number
 from rules.periods import add_months, months_between
-from rules.terms import PaymentState, TransferCode
+from rules.terms import Language, PaymentState, TransferCode
 from rules.visitor import Visitor
 from texts import language, md, moment, money, month, speaking, t
 from ui.widgets.account import account_name
@@ -50,6 +52,15 @@ class Filters:
     kinds: tuple[OperationKind, ...]
     narrowing: Narrowing
     was_swapped: bool = False
+
+
+@lru_cache(maxsize=256)
+def report(
+    visitor: Visitor, first: date, last: date, narrowing: Narrowing, today: date, spoken: Language, _version: tuple[object, ...]
+) -> MoneyReport:
+    """The visitor's money as of a version of their history (`queries.payments.standing`): turning a page reckons nothing."""
+    with reading() as db:
+        return money_report(db, visitor=visitor, first=first, last=last, today=today, narrowing=narrowing, language=spoken)
 
 
 # --- filters ------------------------------------------------------------------------------------------------
@@ -221,7 +232,7 @@ def operations_table(rows: Sequence[Operation], *, visitor: Visitor, alt: str) -
         ]
     headings = [t(f"payments.{name}") for name in ("date", "what", "of_account", "state", "amount")]
     with st.container(key="operations_table"):
-        st.table(pd.DataFrame(told, columns=headings), border="horizontal", hide_index=True, alt=alt)
+        st.table(pd.DataFrame(told, columns=headings, dtype=object), border="horizontal", hide_index=True, alt=alt)
     short = [
         (
             f"**{name}**  \n:gray[{account} · {at}]" + ("" if row.state is PaymentState.SUCCEEDED else f"  \n{state}"),
@@ -230,7 +241,13 @@ def operations_table(rows: Sequence[Operation], *, visitor: Visitor, alt: str) -
         for row, (at, name, account, state, amount) in zip(rows, told, strict=True)
     ]
     with st.container(key="operations_list"):
-        st.table(pd.DataFrame(short, columns=headings[1::3]), border="horizontal", hide_index=True, hide_header=True, alt=alt)
+        st.table(
+            pd.DataFrame(short, columns=headings[1::3], dtype=object),
+            border="horizontal",
+            hide_index=True,
+            hide_header=True,
+            alt=alt,
+        )
 
 
 def _at(at: datetime, visitor: Visitor, this_year: int) -> str:
