@@ -153,6 +153,6 @@ def account_card(card: AccountCard, today: date) -> None:
         st.metric(f"{plan} · {t('common.per_month', sum=money(card.monthly_kopecks, exact=False))}", money(card.balance_kopecks))
         st.caption(outlook(card, today))
         st.space("stretch")
-        with st.container(horizontal=True, gap="small"):
+        with st.container(horizontal=True, gap=None):
             for script, icon in DOORS:
                 door(script, card.account_id, t(f"screen.{script}"), icon)
