@@ -49,7 +49,7 @@ def rules() -> list[AutopayRule]:
 @pytest.mark.parametrize(
     ("language", "summary", "state"),
     [
-        (Language.RU, "Каждое 10-е число — 500\u00a0₽ с карты МИР\u00a0··\u00a04417 на «Мобильная связь».", "Включён"),
+        (Language.RU, "Каждое 10-е число — 500\u00a0₽ с карты МИР\u00a0··\u00a04417 на счёт «Мобильная связь».", "Включён"),
         (Language.EN, "On day 10 of every month ₽500 goes from MIR\u00a0··\u00a04417 to Mobile", "On"),
     ],
 )
@@ -199,7 +199,7 @@ def test_deleting_asks_first_and_names_what_will_happen(home: Home, language: La
     screen = home.screen(language)
     screen.click(f"autopay_delete_{rule_id}")
     said = " ".join(shown.value for shown in screen.app.markdown).replace("\\", "")
-    name = "«Мобильная связь» больше не будет" if language is Language.RU else "will no longer be topped up"
+    name = "Счёт «Мобильная связь» больше не будет" if language is Language.RU else "will no longer be topped up"
     assert name in said
     assert rules()[0].state is AutopayState.ACTIVE
     screen.click("autopay_cancel")
@@ -312,7 +312,7 @@ def test_amounts_up_to_and_due_are_told_too(home: Home):
         db.add(made)
     said = home.screen().says.replace("\\", "")
     assert "станет меньше 300\u00a0₽, спишем 500\u00a0₽" in said
-    assert "заплатим его целиком" in said
+    assert "всё, что нужно заплатить по" in said
 
 
 def test_two_accounts_and_two_cards_of_one_name_are_told_apart(home: Home):

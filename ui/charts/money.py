@@ -99,7 +99,7 @@ def by_service(frame: pd.DataFrame, *, palette: Sequence[str], service: str = ""
         else colour(palette, QUIET)
         for _, part, _ in rows
     ]
-    told = [f"{written(kopecks, exact=False)} · {percent(kopecks / total)}" for _, _, kopecks in rows]
+    told = [f"{written(round(kopecks / 100) * 100, exact=False)} · {percent(kopecks / total)}" for _, _, kopecks in rows]
     figure = canvas(
         [
             go.Bar(
