@@ -5,6 +5,7 @@ import secrets
 from urllib.parse import unquote, urlsplit
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import StopException
 
 from actions.visits import record_visit
 from db import transaction
@@ -72,6 +73,8 @@ def run(page: st.Page) -> None:
     """Run a screen; whatever goes wrong in it becomes a designed page with a reference that is also in the log."""
     try:
         page.run()
+    except StopException:
+        return  # the screen said all it has to say; toasts and the bridge still come
     except Unavailable:
         _log.exception("database unavailable")
         shell.busy()

@@ -10,6 +10,7 @@ from queries.accounts import attached_accounts
 from queries.figures import accounting_month
 from queries.payments import MoneyReport, OperationKind, operations, standing
 from rules.periods import add_months
+from settings import settings
 from texts import day, language, money, month, number, percent, t, tn
 from texts.formats import MINUS
 from ui.charts.money import by_service, monthly_money, year_against_year
@@ -72,7 +73,9 @@ if since is None:
 
 today = clock.today("Europe/Moscow")
 chosen = history.filters(accounts, since=since, until=max(since, accounting_month(clock.now())))
-seen = history.report(visitor, chosen.first, chosen.last, chosen.narrowing, today, language(), history_now.version)
+# The database is part of the version: a demo that is pointed at another one has another history.
+version = (settings().database_url, *history_now.version)
+seen = history.report(visitor, chosen.first, chosen.last, chosen.narrowing, today, language(), version)
 with reading() as db:
     total = sum(seen.counts[kind] for kind in chosen.kinds)
     page = history.page_of(total, PAGE)
