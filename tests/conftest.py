@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from playwright.sync_api import Browser, sync_playwright
 
 from db import engine as engine_module
 from db.engine import make_engine
@@ -124,3 +125,25 @@ def seeded_db(seeded_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     made.dispose()
     engine_module._engine_for.cache_clear()
     settings.cache_clear()
+
+
+# --- the browser: one for all tests of a process, Playwright allows no second ---------------------------
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+ARGUMENTS = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The installed Chromium or Chrome; without one these tests are skipped, or fail where they must run."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None) or (MAC if Path(MAC).exists() else None)
+    if found is None:
+        message = "no Chromium or Chrome is installed: the browser tests did not run"
+        if os.environ.get("KABINET_BROWSER_REQUIRED"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        sandbox = [] if os.geteuid() else ["--no-sandbox"]
+        started = playwright.chromium.launch(executable_path=found, args=[*ARGUMENTS, *sandbox])
+        yield started
+        started.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -110,21 +110,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The installed Chromium or Chrome; skipped without one, unless it is said to be required."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        if os.environ.get("KABINET_BROWSER_REQUIRED"):
-            pytest.fail("no Chromium or Chrome is installed")
-        pytest.skip("no Chromium or Chrome is installed")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=[] if os.geteuid() else ["--no-sandbox"])
-        yield started
-        started.close()
 
 
 class Visit:
