@@ -75,6 +75,7 @@ def test_enter_submits_the_form_and_a_wrong_password_is_one_neutral_sentence(tab
     page.locator("input[type=password]").fill("Kabinet-2026")
     page.locator("input[type=password]").press("Enter")
     page.locator(".st-key-person_menu").wait_for()
+    assert page.locator("input[type=password]").count() == 0
 
 
 @pytest.mark.parametrize(
@@ -133,6 +134,7 @@ def test_password_managers_know_the_fields(tab_of):
     page = tab_of().open()
     page.locator("input[type=password][autocomplete=current-password]").wait_for()
     page.locator("input[autocomplete=username]").wait_for()
+    assert page.locator("input[autocomplete=off]").count() == 0
 
 
 def test_nothing_is_asked_of_another_host_and_nothing_is_complained_of(tab_of):
