@@ -1,13 +1,10 @@
 """What `streamlit run app.py` starts: the ASGI application with its routes, headers, start-up and shut-down. No screens."""
 
-import asyncio
-import asyncio.base_events
 import gc
 import json
 import logging
 import os
 import secrets
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -66,21 +63,6 @@ def give_up(why: object) -> NoReturn:
     os._exit(2)
 
 
-def answer_at_once() -> None:
-    """Send small answers without waiting for the last one's acknowledgement (TCP_NODELAY).
-
-    asyncio does so for sockets that say they are TCP; the one that Streamlit opens does not say, and a browser that
-    delays its acknowledgements then waits some 40 ms for every press of a button.
-    """
-
-    def set_nodelay(connection: socket.socket) -> None:
-        if connection.family in (socket.AF_INET, socket.AF_INET6) and connection.type == socket.SOCK_STREAM:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    if hasattr(asyncio.base_events, "_set_nodelay"):
-        asyncio.base_events._set_nodelay = set_nodelay
-
-
 def prepare() -> None:
     """Make sure there is a database to serve: a demo makes and fills its own, anything else must be there already."""
     engine = database()
@@ -133,7 +115,6 @@ def script_failed(error: BaseException) -> bool:
 PagesManager.uses_pages_directory = False
 
 log_as_json()
-answer_at_once()
 try:
     _name, _about = operator().name_ru, operator()
     settings()

@@ -4,8 +4,10 @@ Every limit that an operator publishes (least top-up, autopay threshold …) is 
 never in code. Errors are sentences for the person who starts the process, not stack traces.
 """
 
+import os
 import secrets
 import tomllib
+from contextlib import suppress
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -149,12 +151,18 @@ def operator() -> Operator:
 
 def secret_key() -> str:
     """The key that signs cookies: SECRET_KEY, or in a demo without one a random key kept in `var/secret.key`."""
-    given = settings().secret_key
-    if given is not None:
-        return given
-    file = ROOT / "var" / "secret.key"
+    return settings().secret_key or _kept_key(ROOT / "var" / "secret.key")
+
+
+@lru_cache
+def _kept_key(file: Path) -> str:
     if not file.exists():
         file.parent.mkdir(exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(48), encoding="ascii")
+        written = file.with_name(f"{file.name}.{os.getpid()}")
+        written.touch(mode=0o600)
+        written.write_text(secrets.token_urlsafe(48), encoding="ascii")
+        # Of two processes that start at once the first one's key stays; neither ever reads half of one.
+        with suppress(FileExistsError):
+            os.link(written, file)
+        written.unlink()
     return file.read_text(encoding="ascii")

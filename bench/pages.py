@@ -199,7 +199,7 @@ def _cookie(server: Server, database: Path, persona: str) -> dict[str, str]:
     )
     with urllib.request.urlopen(request, timeout=20) as answer:
         name, value = answer.headers["Set-Cookie"].split(";")[0].split("=", 1)
-    return {name: value}
+    return {name: value, "kabinet_language": "ru"}  # as a browser that was here before
 
 
 def _role_screens(database: Path, persona: str) -> list[tuple[str, str]]:

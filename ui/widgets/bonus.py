@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 
 import pandas as pd
 import streamlit as st
@@ -11,7 +12,7 @@ from rules.bonus import BonusTerms, LevelStanding, expiring
 from rules.periods import month_start
 from rules.terms import BonusKind, Language
 from rules.visitor import Visitor
-from texts import day, language, md, moment, money, month, number, percent, points, t, tn
+from texts import day, language, md, moment, money, month, number, percent, points, speaking, t, tn
 from ui.widgets.account import account_name
 
 TERMS = BonusTerms()
@@ -105,13 +106,20 @@ def show_how() -> None:
 def show_history(rows: Sequence[BonusMovement], visitor: Visitor) -> None:
     """What happened to the points, the latest first."""
     st.html(_STYLE)
-    told = []
-    for row in rows:
-        earned = row.kind is BonusKind.EARNED and row.source is not None
-        what = t(f"bonus.source.{row.source.value}") if earned and row.source else t(f"bonus.kind.{row.kind.value}")
-        where = f" · {md(account_name(row.label, row.service))}" if row.service else ""
-        sum_said = f":green[+{number(row.points)}]" if row.points > 0 else number(row.points)
-        told.append((f"{what}{where}  \n:gray[{moment(row.at, visitor.time_zone, pattern='d MMMM y')}]", sum_said))
-    columns = [t("bonus.history.what"), t("bonus.history.points")]
+    history = _history(tuple(rows), visitor.time_zone, language())
     with st.container(key="bonus_history"):
-        st.table(pd.DataFrame(told, columns=columns), border="horizontal", hide_index=True, alt=t("bonus.history"))
+        st.table(history, border="horizontal", hide_index=True, alt=t("bonus.history"))
+
+
+@lru_cache(maxsize=256)
+def _history(rows: tuple[BonusMovement, ...], time_zone: str, spoken: Language) -> pd.DataFrame:
+    """The table, made once for the same rows: most runs of the page do not change it."""
+    told = []
+    with speaking(spoken):
+        for row in rows:
+            earned = row.kind is BonusKind.EARNED and row.source is not None
+            what = t(f"bonus.source.{row.source.value}") if earned and row.source else t(f"bonus.kind.{row.kind.value}")
+            where = f" · {md(account_name(row.label, row.service))}" if row.service else ""
+            sum_said = f":green[+{number(row.points)}]" if row.points > 0 else number(row.points)
+            told.append((f"{what}{where}  \n:gray[{moment(row.at, time_zone, pattern='d MMMM y')}]", sum_said))
+        return pd.DataFrame(told, columns=[t("bonus.history.what"), t("bonus.history.points")])

@@ -218,11 +218,21 @@ def pages(total: int, size: int) -> None:
 def operations_table(rows: Sequence[Operation], *, visitor: Visitor, alt: str) -> None:
     """The rows as a table at a desk, as a list on a phone."""
     st.html(_STYLE)
-    this_year = clock.today(visitor.time_zone).year
-    with speaking(language()):  # whose language it is, is asked once, not for every word
+    wide, narrow = _frames(tuple(rows), visitor.time_zone, clock.today(visitor.time_zone).year, language())
+    with st.container(key="operations_table"):
+        st.table(wide, border="horizontal", hide_index=True, alt=alt)
+    with st.container(key="operations_list"):
+        st.table(narrow, border="horizontal", hide_index=True, hide_header=True, alt=alt)
+
+
+@lru_cache(maxsize=256)
+def _frames(rows: tuple[Operation, ...], time_zone: str, this_year: int, spoken: Language) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The table and the list, made once for the same rows: most runs of the page change neither."""
+    with speaking(spoken):
+        headings = [t(f"payments.{name}") for name in ("date", "what", "of_account", "state", "amount")]
         told = [
             (
-                _at(row.at, visitor, this_year),
+                _at(row.at, time_zone, this_year),
                 md(what(row)),
                 md(account_name(row.label, row.service)),
                 _state(row),
@@ -230,9 +240,6 @@ def operations_table(rows: Sequence[Operation], *, visitor: Visitor, alt: str) -
             )
             for row in rows
         ]
-    headings = [t(f"payments.{name}") for name in ("date", "what", "of_account", "state", "amount")]
-    with st.container(key="operations_table"):
-        st.table(pd.DataFrame(told, columns=headings, dtype=object), border="horizontal", hide_index=True, alt=alt)
     short = [
         (
             f"**{name}**  \n:gray[{account} · {at}]" + ("" if row.state is PaymentState.SUCCEEDED else f"  \n{state}"),
@@ -240,20 +247,16 @@ def operations_table(rows: Sequence[Operation], *, visitor: Visitor, alt: str) -
         )
         for row, (at, name, account, state, amount) in zip(rows, told, strict=True)
     ]
-    with st.container(key="operations_list"):
-        st.table(
-            pd.DataFrame(short, columns=headings[1::3], dtype=object),
-            border="horizontal",
-            hide_index=True,
-            hide_header=True,
-            alt=alt,
-        )
+    return (
+        pd.DataFrame(told, columns=headings, dtype=object),
+        pd.DataFrame(short, columns=headings[1::3], dtype=object),
+    )
 
 
-def _at(at: datetime, visitor: Visitor, this_year: int) -> str:
+def _at(at: datetime, time_zone: str, this_year: int) -> str:
     """The moment in the person's time, the year where it is not this one."""
-    is_this_year = at.astimezone(ZoneInfo(visitor.time_zone)).year == this_year
-    return moment(at, visitor.time_zone, pattern="d MMMM, HH:mm" if is_this_year else "d MMM y, HH:mm")
+    is_this_year = at.astimezone(ZoneInfo(time_zone)).year == this_year
+    return moment(at, time_zone, pattern="d MMMM, HH:mm" if is_this_year else "d MMM y, HH:mm")
 
 
 def what(row: Operation) -> str:

@@ -74,7 +74,8 @@ def known(visitor: Visitor) -> Iterator[None]:
     """Within this block of one run `signed_in()` need not ask again. Callbacks and dialogs run outside of it, and do."""
     token = _known.set(visitor)
     try:
-        yield
+        with texts.speaking(visitor.language):  # else every text of the run would look the language up
+            yield
     finally:
         _known.reset(token)
 

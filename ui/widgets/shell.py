@@ -15,6 +15,8 @@ from settings import ROOT, operator, settings
 from texts import language, md, t
 from ui.widgets.session import forget, speak
 
+_ICON = "/app/static/icons/favicon.png"
+
 # The one stylesheet: where Streamlit's own options do not reach. Constants and theme colours only, nothing a person typed.
 _STYLE = """<style>
 [data-testid="stLayoutWrapper"]:has(> .st-key-head_menu, > .st-key-phone_bar) {{ position: absolute }}
@@ -66,8 +68,7 @@ _STYLE = """<style>
 def page_config(title: str) -> None:
     """The browser's tab, before anything else is shown."""
     name = operator().name(language())
-    icon = ROOT / "static" / "icons" / "favicon.png"
-    st.set_page_config(page_title=f"{title} — {name}" if title else name, page_icon=str(icon), layout="wide")
+    st.set_page_config(page_title=f"{title} — {name}" if title else name, page_icon=_ICON, layout="wide")
 
 
 def dress(here: int = 0) -> None:
