@@ -11,7 +11,7 @@ from contextlib import suppress
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -62,7 +62,27 @@ class Settings(BaseSettings):
     demo_seed: int = 1
     secret_key: str | None = Field(default=None, min_length=32)
 
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+$")
+    """Where people reach the portal, for links in letters: https://my.example.org. A demo asks the browser."""
+    smtp_host: str = ""
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str = ""
+    smtp_password: str = ""
+    smtp_sender: str = ""
+
+    session_idle_minutes: int = Field(default=30, ge=1)
+    session_hours: int = Field(default=12, ge=1)
     session_days: int = Field(default=30, ge=1, le=90)
+    """How long a session lasts: unused (without "remember me"), in all without it, in all with it."""
+    registration_hours: int = Field(default=24, ge=1, le=24)
+    reset_minutes: int = Field(default=60, ge=1, le=60)
+    code_minutes: int = Field(default=10, ge=1, le=10)
+    code_tries: int = Field(default=5, ge=1, le=5)
+    letters_per_hour: int = Field(default=5, ge=1)
+    """Registrations, resets and resent letters for one person's contact; ten times that for one network address."""
+    least_age_years: int = Field(default=14, ge=0)
+    closing_days: int = Field(default=30, ge=1)
     sign_in_tries_person: int = Field(default=5, ge=1)
     sign_in_tries_address: int = Field(default=30, ge=1)
     sign_in_window_minutes: int = Field(default=15, ge=1)
@@ -130,6 +150,8 @@ def settings() -> Settings:
         raise SettingsError(_first_sentence(error)) from None
     if not read.is_demo and read.secret_key is None:
         raise SettingsError("SECRET_KEY: production needs one of at least 32 characters")
+    if not read.is_demo and read.public_url is None:
+        raise SettingsError("PUBLIC_URL: production needs the portal's own address for links in letters")
     return read
 
 

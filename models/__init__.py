@@ -6,12 +6,18 @@ from models.base import Table
 from models.bill import Bill, BillLine
 from models.bonus import BonusEntry, BonusLot
 from models.catalogue import Option, OptionPrice, OptionRegion, OptionRelation, Plan, PlanPrice
+from models.consent import Consent
 from models.customer import Credential, Customer, DemoPersona
+from models.export import DataExport
+from models.identity import ExternalIdentity
 from models.ledger import LedgerAccount, Transfer
 from models.login import LoginSession, Throttle
 from models.message import Message
 from models.payment import Payment, PaymentPart, SavedCard
+from models.proof import Proof
 from models.region import Region
+from models.registration import Registration
+from models.second_factor import RecoveryCode, SecondFactor
 from models.subscription import Order, OrderEvent, Subscription
 from models.usage import AuditEntry, MonthlyFigure, PortalVisit, SeedRun
 
@@ -26,9 +32,12 @@ __all__ = [
     "BillingAccount",
     "BonusEntry",
     "BonusLot",
+    "Consent",
     "Credential",
     "Customer",
+    "DataExport",
     "DemoPersona",
+    "ExternalIdentity",
     "LedgerAccount",
     "LoginSession",
     "Message",
@@ -44,8 +53,12 @@ __all__ = [
     "Plan",
     "PlanPrice",
     "PortalVisit",
+    "Proof",
+    "RecoveryCode",
     "Region",
+    "Registration",
     "SavedCard",
+    "SecondFactor",
     "SeedRun",
     "Subscription",
     "Table",

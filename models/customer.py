@@ -33,6 +33,14 @@ class Customer(Table, table=True):
     role: Role = term(Role, default=Role.CUSTOMER)
     registered_at: datetime | None = Field(default=None, index=True)
     """When the person first opened the portal's account; empty for a holder who never did."""
+    email_confirmed_at: datetime | None = Field(default=None)
+    phone_confirmed_at: datetime | None = Field(default=None)
+    welcomed_at: datetime | None = Field(default=None)
+    """When the person answered the questions of the first sign-in."""
+    closing_on: date | None = Field(default=None, index=True)
+    """The day on which the portal account the person has closed is erased; until then it can be taken back."""
+    erased_at: datetime | None = Field(default=None)
+    """When personal fields were erased; the ledger and its accounts stay."""
 
 
 class Credential(Table, table=True):

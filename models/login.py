@@ -23,6 +23,9 @@ class LoginSession(Table, table=True):
     token_hash: str | None = text(64, default=None, unique=True, nullable=True)
     opened_at: datetime
     expires_at: datetime
+    remembered: bool = Field(default=False)
+    """Whether it outlives being left alone; others end after a while without use."""
+    last_seen_at: datetime | None = Field(default=None)
     revoked_at: datetime | None = Field(default=None)
     address: str = text(45, default="")
     browser: str = text(200, default="")

@@ -5,12 +5,14 @@ from datetime import datetime
 from sqlmodel import Field
 
 from models.base import Table, key, ref, term, text
-from rules.terms import Channel
+from rules.terms import Channel, Language, MessageState
 
 
 class Message(Table, table=True):
-    """One letter or SMS. Without a mail server it stays here, and the demo's mailbox shows it.
+    """One letter or SMS: the outbox. Without a mail server it is kept, and the demo's mailbox shows it.
 
+    With one it is queued; who sends it first counts the attempt and moves `next_try_at` on, so that two senders do not
+    both. Once it has left, or will never, its body is emptied: links and codes are in it.
     `about` names what it is (a key of the catalogues); `requested_by_id` is the person whose action caused it.
     """
 
@@ -22,6 +24,13 @@ class Message(Table, table=True):
     about: str = text(40)
     subject: str = text(200)
     body: str = text(8000)
+    language: Language = term(Language, default=Language.RU)
     requested_by_id: int | None = ref("customer.id", nullable=True, index=True)
     created_at: datetime
+    state: MessageState = term(MessageState, default=MessageState.KEPT)
+    attempts: int = Field(default=0)
+    next_try_at: datetime | None = Field(default=None, index=True)
+    sent_at: datetime | None = Field(default=None)
+    trouble: str = text(200, default="")
+    """What the mail server said the last time."""
     read_at: datetime | None = Field(default=None)

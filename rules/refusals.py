@@ -90,6 +90,61 @@ class LabelMalformed(Refusal):
     code = "label_malformed"
 
 
+# --- identity --------------------------------------------------------------------------------------
+class FieldWrong(Refusal):
+    """Something typed cannot be used. Facts: field, problem (codes; the sentence is `field.<field>.<problem>`)."""
+
+    code = "field_wrong"
+
+
+class LinkSpent(Refusal):
+    """A link from a letter is unknown, used or too old; the answers are the same."""
+
+    code = "link_spent"
+
+
+class EmailTaken(Refusal):
+    """Somebody was quicker; said only to who has shown that the e-mail is theirs."""
+
+    code = "email_taken"
+
+
+class PasswordWrong(Refusal):
+    """The present password, asked again before a sensitive change."""
+
+    code = "password_wrong"
+
+
+class SecondStepNeeded(Refusal):
+    """The password was right; a code of the second factor is asked for. `proof` names this sign-in, for the form only."""
+
+    code = "second_step_needed"
+
+
+class IdentityTaken(Refusal):
+    """An outside identity signs somebody else in already, or the person has one of that provider."""
+
+    code = "identity_taken"
+
+
+class IdentityUnknown(Refusal):
+    """Nobody has bound this outside identity."""
+
+    code = "identity_unknown"
+
+
+class LastWayIn(Refusal):
+    """Without it the person could not come in any more."""
+
+    code = "last_way_in"
+
+
+class NotReadyYet(Refusal):
+    """The archive is being made, or was dropped."""
+
+    code = "not_ready_yet"
+
+
 # --- options and orders ----------------------------------------------------------------------------
 class OptionUnavailable(Refusal):
     """Not offered for this service or region. Facts: option."""

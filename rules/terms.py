@@ -207,6 +207,38 @@ class Channel(StrEnum):
     SMS = "sms"
 
 
+class MessageState(StrEnum):
+    KEPT = "kept"
+    QUEUED = "queued"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class ProofKind(StrEnum):
+    """What a sent link or code is good for."""
+
+    RESET = "reset"
+    CHANGE_EMAIL = "change_email"
+    CHANGE_PHONE = "change_phone"
+    SECOND_STEP = "second_step"
+
+
+class ConsentKind(StrEnum):
+    """The questions of the first sign-in."""
+
+    E_STATEMENTS = "e_statements"
+    E_BILL = "e_bill"
+    OFFERS = "offers"
+    USAGE_ADVICE = "usage_advice"
+
+
+class ExportState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    READY = "ready"
+    FAILED = "failed"
+
+
 class Outcome(StrEnum):
     DONE = "done"
     REFUSED = "refused"

@@ -90,6 +90,7 @@ class Chunk(Months):
         language = [Language.RU.value if x > 0.04 else Language.EN.value for x in rng.random(n).tolist()]
         for place, actor in enumerate(self._actors()):
             roles[place], language[place] = actor.role.value, Language.RU.value
+        registered = np.where(self.registered < LATER, self.registered, -1)
         t.add(
             "customer",
             self.ids,
@@ -102,7 +103,7 @@ class Chunk(Months):
             [regions[r] for r in p.region.tolist()],
             language,
             roles,
-            np.where(self.registered < LATER, self.registered, -1),
+            *[registered] * 4,  # whoever has come in has shown their contacts and answered the questions
         )
 
         total, holder = len(self.holder), self.holder.tolist()

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from rules.refusals import Refusal
+from rules.refusals import FieldWrong, Refusal
 from texts.catalogue import t
 from texts.formats import day, money, number
 
@@ -26,4 +26,6 @@ def _said(name: str, fact: Any) -> Any:
 
 def sentence(refusal: Refusal) -> str:
     """What happened, why and what now, for the person who was refused. Plain text: escape it where Markdown is read."""
+    if isinstance(refusal, FieldWrong):
+        return t(f"field.{refusal.facts['field']}.{refusal.facts['problem']}")
     return t(f"refusal.{refusal.code}", **{name: _said(name, fact) for name, fact in refusal.facts.items()})

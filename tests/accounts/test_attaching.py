@@ -506,6 +506,7 @@ def test_production_shows_nobody_any_letter(world: World, monkeypatch: pytest.Mo
     world.ask(HOME)
     monkeypatch.setenv("KABINET_MODE", "production")
     monkeypatch.setenv("SECRET_KEY", "k" * 40)
+    monkeypatch.setenv("PUBLIC_URL", "https://my.example")
     settings.cache_clear()
     with pytest.raises(DemoOnly):
         letters(world.anna)

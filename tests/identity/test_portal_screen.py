@@ -28,6 +28,7 @@ def test_a_demo_offers_nine_people_by_one_click_each():
 def test_production_offers_none(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("KABINET_MODE", "production")
     monkeypatch.setenv("SECRET_KEY", "k" * 40)
+    monkeypatch.setenv("PUBLIC_URL", "https://my.example")
     settings.cache_clear()
     door = open_door()
     assert not [button for button in door.app.button if button.key and button.key.startswith("enter_")]

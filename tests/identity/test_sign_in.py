@@ -270,6 +270,7 @@ def test_a_demo_lets_in_as_a_persona_by_an_ordinary_session(anna: int, persona: 
 def test_production_refuses_personas(persona: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("KABINET_MODE", "production")
     monkeypatch.setenv("SECRET_KEY", "k" * 40)
+    monkeypatch.setenv("PUBLIC_URL", "https://my.example")
     settings.cache_clear()
     with pytest.raises(DemoOnly):
         perform(enter_as_persona, visitor=None, persona=persona, address="", browser="")

@@ -91,6 +91,7 @@ def test_production_has_no_mailbox(seeded_db: sa.Engine, monkeypatch: pytest.Mon
     visitor = visitor_of(customer_of("family"))
     monkeypatch.setenv("KABINET_MODE", "production")
     monkeypatch.setenv("SECRET_KEY", "k" * 40)
+    monkeypatch.setenv("PUBLIC_URL", "https://my.example")
     settings.cache_clear()
     with reading() as db, pytest.raises(DemoOnly):
         mailbox(db, visitor=visitor)

@@ -35,7 +35,12 @@ def test_it_seeds_says_how_many_rows_and_refuses_to_do_it_twice(tmp_path: Path) 
 
 
 def test_production_is_not_seeded(tmp_path: Path) -> None:
-    refused = seed(KABINET_MODE="production", SECRET_KEY="s" * 40, DATABASE_URL=f"sqlite:///{tmp_path / 'live.db'}")
+    refused = seed(
+        KABINET_MODE="production",
+        SECRET_KEY="s" * 40,
+        PUBLIC_URL="https://my.example",
+        DATABASE_URL=f"sqlite:///{tmp_path / 'live.db'}",
+    )
     assert refused.returncode == 2
     assert "production" in refused.stderr
     assert not (tmp_path / "live.db").exists()

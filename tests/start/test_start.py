@@ -63,7 +63,15 @@ def test_a_demo_starts_from_nothing_and_fills_itself(tmp_path: Path):
 
 def test_production_does_not_fill_an_empty_database_and_says_what_to_run(tmp_path: Path):
     file = tmp_path / "new.db"
-    said = says(start(free_port(), DATABASE_URL=f"sqlite:///{file}", KABINET_MODE="production", SECRET_KEY="k" * 40))
+    said = says(
+        start(
+            free_port(),
+            DATABASE_URL=f"sqlite:///{file}",
+            KABINET_MODE="production",
+            SECRET_KEY="k" * 40,
+            PUBLIC_URL="https://my.example",
+        )
+    )
     assert "The database is empty. Run: python -m db upgrade" in said
 
 
@@ -80,7 +88,15 @@ def test_a_database_that_is_behind_is_named(tmp_path: Path, sqlite_template: Pat
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
         connection.commit()
     engine.dispose()
-    said = says(start(free_port(), DATABASE_URL=f"sqlite:///{file}", KABINET_MODE="production", SECRET_KEY="k" * 40))
+    said = says(
+        start(
+            free_port(),
+            DATABASE_URL=f"sqlite:///{file}",
+            KABINET_MODE="production",
+            SECRET_KEY="k" * 40,
+            PUBLIC_URL="https://my.example",
+        )
+    )
     assert "is at revision 0000" in said
     assert "python -m db upgrade" in said
 
@@ -119,5 +135,13 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, sqlite_template: Path):
         taken.bind(("", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        said = says(start(port, DATABASE_URL=f"sqlite:///{file}", KABINET_MODE="production", SECRET_KEY="k" * 40))
+        said = says(
+            start(
+                port,
+                DATABASE_URL=f"sqlite:///{file}",
+                KABINET_MODE="production",
+                SECRET_KEY="k" * 40,
+                PUBLIC_URL="https://my.example",
+            )
+        )
     assert str(port) in said

@@ -78,7 +78,7 @@ def test_upgrading_again_changes_nothing(db: sa.Engine):
         assert len(session.exec(select(Region)).all()) == 83
 
 
-@pytest.mark.parametrize("table", ["transfer", "bonus_entry", "order_event", "audit_entry"])
+@pytest.mark.parametrize("table", ["transfer", "bonus_entry", "order_event", "audit_entry", "consent"])
 def test_append_only_tables_have_their_guards(db: sa.Engine, table: str):
     query = (
         f"SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = '{table}'"

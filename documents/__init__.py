@@ -1,0 +1,1 @@
+"""What leaves the portal in a form of its own: letters (later: bills, statements, receipts)."""
