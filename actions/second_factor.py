@@ -199,17 +199,18 @@ def confirm_second_factor(db: Session, *, visitor: Visitor, code: str) -> list[s
 
 
 @action("stop_second_factor")
-def stop_second_factor(db: Session, *, visitor: Visitor, confirmed: str) -> None:
-    """Turn it off; the secret and the recovery codes are deleted. Raises PasswordWrong."""
+def stop_second_factor(db: Session, *, visitor: Visitor, confirmed: str) -> bool:
+    """Turn it off; the secret and the recovery codes are deleted. Returns whether it was on. Raises PasswordWrong."""
     person = require_confirmed(db, visitor, confirmed)
     held = _held(db, visitor.customer_id)
     if held is None:
-        return
+        return False
     was_on = held.confirmed_at is not None
     db.delete(held)
     _drop_recovery_codes(db, visitor.customer_id)
     if was_on:
         _tell(db, person, "second_factor_off")
+    return was_on
 
 
 @action("renew_recovery_codes")

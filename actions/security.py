@@ -61,20 +61,21 @@ def end_all_other_sessions(db: Session, *, visitor: Visitor) -> int:
 
 # --- the password -----------------------------------------------------------------------------------
 @action("change_password")
-def change_password(db: Session, *, visitor: Visitor, confirmed: str, password_hash: str) -> None:
-    """Set a new password; sessions on other devices end, and so does whatever was begun under the old one.
+def change_password(db: Session, *, visitor: Visitor, confirmed: str, password_hash: str) -> int:
+    """Set a new password; sessions on other devices end (returns how many), and whatever was begun under the old one.
 
     `confirmed` comes from `confirm_password()`, `password_hash` from `hash_password()` of one that is good.
     Raises PasswordWrong.
     """
     person = require_confirmed(db, visitor, confirmed)
     set_password(db, person.id, password_hash)
-    end_sessions(db, person.id, but=visitor.session_id)
+    ended = end_sessions(db, person.id, but=visitor.session_id)
     _end_proofs(db, person.id, ProofKind.RESET, ProofKind.SECOND_STEP)
     if person.email:
         _tell(db, person, Channel.EMAIL, person.email, "password_changed")
     elif person.phone:
         _tell(db, person, Channel.SMS, person.phone, "password_changed")
+    return ended
 
 
 def _end_proofs(db: Session, customer_id: int, *kinds: ProofKind) -> None:

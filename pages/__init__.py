@@ -39,6 +39,7 @@ SCREENS = (
     Screen("bonus", "bonus", "account/bonus.py", ":material/loyalty:", CUSTOMERS),
     Screen("mailbox", "mailbox", "account/mailbox.py", ":material/mail:", CUSTOMERS, in_menu=True, demo_only=True),
     Screen("overview", "", "staff/overview.py", ":material/monitoring:", STAFF),
+    Screen("security", "security", "account/security.py", ":material/shield:", CUSTOMERS | STAFF, in_menu=True),
 )
 
 

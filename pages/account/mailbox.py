@@ -21,7 +21,7 @@ def letter_card(letter: Letter, time_zone: str) -> None:
             st.markdown(f"{icon} **{md(letter.subject)}**", width="content")
             st.caption(moment(letter.at, time_zone), width="content")
         st.caption(t("mailbox.to", recipient=md(letter.recipient)))
-        code = CODE.search(letter.body) if letter.about == "attach_code" else None
+        code = CODE.search(letter.body) if letter.about.endswith("_code") else None
         if code is not None:
             st.code(code[0], language=None, width="content")
         for paragraph in letter.body.split("\n"):

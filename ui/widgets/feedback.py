@@ -23,11 +23,16 @@ def act(verb: Callable[..., T], *, place: str, done: str = "", facts: dict[str, 
     try:
         result = perform(verb, visitor=signed_in(), **given)
     except Refusal as refusal:
-        st.session_state.setdefault(_REFUSALS, {})[place] = refusal
+        refuse(place, refusal)
         return None
     if done:
         toast(done, **(facts or {}))
     return result
+
+
+def refuse(place: str, refusal: Refusal) -> None:
+    """Let a refusal wait for `refused_here(place)`; for what a callback does beside its action."""
+    st.session_state.setdefault(_REFUSALS, {})[place] = refusal
 
 
 def toast(key: str, **facts: Any) -> None:
