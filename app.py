@@ -22,6 +22,8 @@ from jobs.loop import Loop
 from routes.addresses import OneLevel
 from routes.hardening import Hardening
 from routes.health import HEALTH_ROUTES
+from routes.identity import IDENTITY_ROUTES, IdentityTrip
+from routes.proofs import PROOF_ROUTES
 from routes.pwa import pwa_routes
 from routes.session import SESSION_ROUTES
 from rules.refusals import Unavailable
@@ -126,6 +128,8 @@ app = st.App(
     routes=[
         *SESSION_ROUTES,
         *HEALTH_ROUTES,
+        *IDENTITY_ROUTES,
+        *PROOF_ROUTES,
         *pwa_routes(name=f"{_name} — личный кабинет", short_name=_name, colour=_about.colour),
     ],
     middleware=[
@@ -135,6 +139,7 @@ app = st.App(
             description="Все услуги связи вашей семьи в одном кабинете: баланс, услуги, платежи, автоплатёж.",
         ),
         Middleware(OneLevel),
+        Middleware(IdentityTrip),
     ],
     lifespan=lifespan,
     on_script_error=script_failed,

@@ -7,9 +7,11 @@ from urllib.parse import unquote, urlsplit
 import streamlit as st
 from streamlit.runtime.scriptrunner import StopException
 
+import clock
+from actions.sessions import keep_alive
 from actions.visits import record_visit
 from db import transaction
-from pages import HERE, SCREENS, Screen, screens_for
+from pages import FROM_LETTERS, HERE, PUBLIC, SCREENS, Screen, screens_for
 from rules.refusals import Unavailable
 from rules.visitor import Visitor
 from settings import settings
@@ -54,17 +56,24 @@ def asked() -> list[str]:
     Addresses have one level. Streamlit may give one twice, as it is written and decoded: the last is it.
     """
     path = unquote(urlsplit(st.context.url or "").path.strip("/").rsplit("/", 1)[-1]).strip()
-    return [path] if path and "/" not in path and path not in {screen.path for screen in SCREENS} else []
+    return [path] if path and "/" not in path and path not in {screen.path for screen in (*SCREENS, *PUBLIC)} else []
 
 
 def remember(visitor: Visitor, screen: Screen) -> None:
-    """Count the visit once per change of screen. A visit that cannot be written is not worth a failure."""
-    if st.session_state.get("_screen") == screen.name:
+    """Count the visit once per change of screen, and that the person is here once a minute.
+
+    What cannot be written is not worth a failure.
+    """
+    state, minute = st.session_state, int(clock.now().timestamp() // 60)
+    is_new, is_later = state.get("_screen") != screen.name, state.get("_minute") != minute
+    if not is_new and not is_later:
         return
-    st.session_state["_screen"] = screen.name
+    state["_screen"], state["_minute"] = screen.name, minute
     try:
         with transaction() as db:
-            record_visit(db, visitor=visitor, screen=screen.name)
+            if is_new:
+                record_visit(db, visitor=visitor, screen=screen.name)
+            keep_alive(db, visitor=visitor)
     except Unavailable:
         _log.warning("a visit was not recorded: database unavailable")
 
@@ -88,7 +97,10 @@ def guest() -> None:
     """Nobody is signed in: every address shows the sign-in page and keeps itself for afterwards."""
     shell.page_config(t("sign_in.title"))
     paths = ["", *(screen.path for screen in SCREENS), *asked()]
-    page = st.navigation(stand_ins("welcome", paths, title=t("sign_in.title")), position="hidden")
+    doors = stand_ins("welcome", paths, title=t("sign_in.title"))
+    st.session_state["_door"] = doors[0]
+    page = st.navigation([*doors, *(page_of(screen, default=False, hidden=True) for screen in PUBLIC)], position="hidden")
+    shell.page_config(page.title)
     shell.dress()
     shell.head_menu(None, {})
     run(page)
@@ -98,10 +110,12 @@ def member(visitor: Visitor) -> None:
     """The portal of a signed-in person."""
     shown = screens_for(visitor.role, demo=settings().is_demo)
     pages = {screen.name: page_of(screen, default=screen is shown[0], hidden=screen.in_menu) for screen in shown}
-    foreign = [screen.path for screen in SCREENS if screen not in shown and screen.path]
+    from_letters = [page_of(screen, default=False, hidden=True) for screen in FROM_LETTERS]
+    st.session_state["_door"] = pages[shown[0].name]
+    foreign = [screen.path for screen in (*SCREENS, *PUBLIC[:2]) if screen not in shown and screen.path]
     lost = stand_ins("not_found", [*foreign, *asked()], title=t("shell.not_found_title"))
     shell.page_config("")  # before the navigation: else the front end looks outside for the icon of the page
-    page = st.navigation([*pages.values(), *lost], position="top")
+    page = st.navigation([*pages.values(), *from_letters, *lost], position="top")
     screen = next((screen for screen in shown if pages[screen.name] is page), None)
     bar = [s for s in shown if s.in_bar]
     shell.page_config(page.title)

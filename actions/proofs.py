@@ -70,6 +70,11 @@ def issue_code(db: Session, *, kind: ProofKind, customer_id: int, target: str) -
     return proof.id, code
 
 
+def begin_step(db: Session, customer_id: int) -> int:
+    """A sign-in whose password was right and whose second step is awaited; returns the proof's id."""
+    return _new(db, ProofKind.SECOND_STEP, customer_id, "", settings().code_minutes).id
+
+
 def use_link(db: Session, *, kind: ProofKind, token: str) -> Proof:
     """Take a link's token; it is spent with the commit. Raises LinkSpent, the same for unknown, used and too old."""
     proof = db.exec(
@@ -103,13 +108,19 @@ def count_code_try(db: Session, *, kind: ProofKind, proof_id: int) -> None:
     db.add(proof)
 
 
-def use_code(db: Session, *, kind: ProofKind, proof_id: int, code: str) -> Proof:
-    """Take a code whose try was counted. Raises CodeWrong, CodeSpent, CodeExpired."""
+def open_proof(db: Session, *, kind: ProofKind, proof_id: int) -> Proof:
+    """A proof that still can be used, locked. Raises CodeSpent, CodeExpired."""
     proof = db.exec(select(Proof).where(col(Proof.id) == proof_id, col(Proof.kind) == kind).with_for_update()).first()
     if proof is None or proof.used_at is not None:
         raise CodeSpent()
     if proof.expires_at <= clock.now():
         raise CodeExpired()
+    return proof
+
+
+def use_code(db: Session, *, kind: ProofKind, proof_id: int, code: str) -> Proof:
+    """Take a code whose try was counted. Raises CodeWrong, CodeSpent, CodeExpired."""
+    proof = open_proof(db, kind=kind, proof_id=proof_id)
     if not hmac.compare_digest(proof.secret_hash, _sealed(proof.id, "".join(code.split()))):
         raise CodeWrong(tries_left=max(0, settings().code_tries - proof.tries))
     proof.used_at = clock.now()

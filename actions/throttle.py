@@ -13,7 +13,7 @@ from rules.refusals import TooManyAttempts
 
 def throttle_key(kind: str, value: str) -> str:
     """A key that names what is counted without storing it."""
-    return f"{kind}:{hashlib.sha256(value.encode()).hexdigest()}"
+    return f"{kind[:15]}:{hashlib.sha256(f'{kind}:{value}'.encode()).hexdigest()}"
 
 
 def count_try(db: Session, *, key: str, terms: ThrottleTerms, now: datetime) -> None:

@@ -6,13 +6,19 @@ from collections.abc import Callable
 from datetime import datetime
 
 import clock
+from actions.letters import send_due
 from actions.provisioning import carry_out_due, end_what_ran_out
 from jobs import figures
 
 EVERY_SECONDS = 5
 _log = logging.getLogger("kabinet.jobs")
 
-WORK: tuple[tuple[int, Callable[[datetime], object]], ...] = ((1, carry_out_due), (60, end_what_ran_out), (60, figures.refresh))
+WORK: tuple[tuple[int, Callable[[datetime], object]], ...] = (
+    (1, send_due),
+    (1, carry_out_due),
+    (60, end_what_ran_out),
+    (60, figures.refresh),
+)
 """What is done, and every how many rounds: the last two every five minutes."""
 
 

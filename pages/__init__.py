@@ -43,6 +43,19 @@ SCREENS = (
 )
 
 
+PUBLIC = tuple(
+    Screen(name, name, f"public/{name}.py", icon, frozenset())
+    for name, icon in (
+        ("register", ":material/person_add:"),
+        ("recover", ":material/lock_reset:"),
+        ("confirm", ":material/mark_email_read:"),
+        ("reset", ":material/key:"),
+    )
+)
+"""What is open to whoever comes. Letters lead to the last two: they are open to who is signed in, too."""
+FROM_LETTERS = PUBLIC[2:]
+
+
 def screens_for(role: Role, *, demo: bool) -> list[Screen]:
     """What a person of this role may open, in the order of the navigation."""
     return [screen for screen in SCREENS if role in screen.roles and (demo or not screen.demo_only)]

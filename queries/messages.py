@@ -41,4 +41,9 @@ def mailbox(db: Session, *, visitor: Visitor, limit: int = 50) -> list[Letter]:
         .order_by(col(Message.created_at).desc(), col(Message.id).desc())
         .limit(limit)
     )
-    return [Letter(row.id, row.channel, row.recipient, row.about, row.subject, row.body, row.created_at) for row in rows]
+    return [as_letter(row) for row in rows]
+
+
+def as_letter(row: Message) -> Letter:
+    """A stored message as it is shown."""
+    return Letter(row.id, row.channel, row.recipient, row.about, row.subject, row.body, row.created_at)

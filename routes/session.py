@@ -67,7 +67,7 @@ async def open_session(request: Request) -> Response:
     answer.set_cookie(
         cookie_name(secure=secure),
         cookie.value,
-        expires=cookie.expires_at,
+        expires=cookie.expires_at if cookie.remembered else None,
         path="/",
         httponly=True,
         samesite="lax",

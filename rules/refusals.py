@@ -109,6 +109,12 @@ class EmailTaken(Refusal):
     code = "email_taken"
 
 
+class ResetCodeWrong(Refusal):
+    """The code does not fit, or there is none: the same, so that nobody learns whose phone is known."""
+
+    code = "reset_code_wrong"
+
+
 class PasswordWrong(Refusal):
     """The present password, asked again before a sensitive change."""
 
@@ -119,6 +125,7 @@ class SecondStepNeeded(Refusal):
     """The password was right; a code of the second factor is asked for. `proof` names this sign-in, for the form only."""
 
     code = "second_step_needed"
+    proof_id: int = 0
 
 
 class IdentityTaken(Refusal):

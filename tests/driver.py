@@ -106,7 +106,7 @@ def cookie_of(customer_id: int, *, language: Language | None = None) -> dict[str
             assert person is not None
             person.language = language
             db.add(person)
-        opened = sessions._open(db, customer_id, "203.0.113.7", "test browser")
+        opened = sessions.open_for(db, customer_id, address="203.0.113.7", browser="test browser", remembered=True)
     cookie = perform(sessions.redeem_ticket, visitor=None, ticket=opened.ticket)
     return {"kabinet": cookie.value}
 

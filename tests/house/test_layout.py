@@ -81,6 +81,8 @@ def test_every_public_query_about_people_takes_the_visitor():
     free = {
         "visitors": "finds out who the visitor is",
         "personas": "the demo's sign-in page, before anybody is signed in",
+        "first_letters": "a demo's letters to a contact that was just typed, before anybody is signed in",
+        "regions": "the subdivisions of the country",
         "figures": "recounts totals in a job; names no person",
     }
     for file in sorted((ROOT / "queries").glob("*.py")):

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from actions.sessions import _open
+from actions.sessions import open_for
 from db import transaction
 from models import Customer
 from routes.health import HEALTH_ROUTES
@@ -25,7 +25,7 @@ def ticket(db: sa.Engine) -> str:
         person = Customer(last_name="Ким", first_name="Анна", region_code="RU-MOW")
         session.add(person)
         session.flush()
-        return _open(session, person.id, "", "").ticket
+        return open_for(session, person.id, address="", browser="", remembered=True).ticket
 
 
 def test_a_ticket_becomes_a_cookie_that_no_script_can_read(client: TestClient, ticket: str):

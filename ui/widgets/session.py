@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -15,6 +16,7 @@ from db import reading
 from queries import visitors
 from rules.terms import Language
 from rules.visitor import Visitor
+from settings import settings
 from ui.widgets import bridge
 
 _SESSION, _CONNECTION, _LANGUAGE, _LANGUAGE_TOLD = "_session_id", "_connection", "_language", "_language_told"
@@ -27,6 +29,20 @@ _known: ContextVar[Visitor | None] = ContextVar("known", default=None)
 def address() -> str:
     """The network address of the connection itself; forwarded headers are never believed here."""
     return st.context.ip_address or "local"
+
+
+def site() -> str:
+    """The portal's own address, for links in letters: from the settings, in a demo without one from the browser."""
+    given = settings().public_url
+    if given is not None:
+        return given
+    parts = urlsplit(st.context.url or "http://localhost:8501")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def proof_token() -> str:
+    """The token of the letter's link that led here, see routes.proofs; empty without one."""
+    return st.context.cookies.get("kabinet_proof") or ""
 
 
 def browser() -> str:

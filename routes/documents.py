@@ -1,0 +1,84 @@
+"""Files for the person who is signed in: known by the session cookie alone, since a download has no script behind it."""
+
+from urllib.parse import quote, urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+import clock
+from actions import perform
+from actions.my_data import Handed, download_export
+from actions.sessions import unseal
+from db import reading
+from queries import visitors
+from routes.session import cookie_name
+from rules.refusals import NotAllowed, NotReadyYet, NotSignedIn, Refusal, Unavailable
+from rules.visitor import Visitor
+from settings import settings
+from texts import speaking, t
+
+_LARGEST_ID = 2**63 - 1
+
+
+def cookie_of(request: Request) -> str:
+    """The session cookie of a request. Where the page is on https only the one that is bound to this host counts.
+
+    The last stretch behind a proxy may be plain http, and a plain request names no origin: then our own address tells.
+    """
+    bound = request.cookies.get(cookie_name(secure=True), "")
+    ours = urlsplit(settings().public_url or "")
+    on_https = request.url.scheme == "https" or (ours.scheme == "https" and ours.netloc == request.headers.get("host"))
+    return bound if bound or on_https else request.cookies.get(cookie_name(secure=False), "")
+
+
+def visitor_of(request: Request) -> Visitor | None:
+    """Who asks, by the cookie's live session; None when nobody is signed in."""
+    carried = unseal(cookie_of(request))
+    if carried is None:
+        return None
+    address = request.client.host if request.client else ""
+    with reading() as db:
+        found = visitors.by_token(db, token_hash=carried, now=clock.now(), address=address)
+    return found[0] if found is not None else None
+
+
+def attachment(name: str, plain_name: str) -> str:
+    """A Content-Disposition by RFC 6266: `plain_name` in ASCII for old programs, `name` in UTF-8 for all others.
+
+    Nothing but letters, digits, dots, dashes and underscores is left of `plain_name`, so no name can end the header.
+    """
+    safe = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "-._") else "_" for sign in plain_name)
+    return f"attachment; filename=\"{safe}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _my_data(request: Request) -> tuple[Visitor, Handed]:
+    visitor = visitor_of(request)
+    if visitor is None:
+        raise NotSignedIn()
+    asked = request.path_params["export_id"]
+    if not (asked.isascii() and asked.isdigit()) or int(asked) > _LARGEST_ID:
+        raise NotAllowed()
+    return visitor, perform(download_export, visitor=visitor, export_id=int(asked))
+
+
+async def my_data(request: Request) -> Response:
+    """GET: the archive of one's own data. 403 for whoever is not its person, 404 when it is not there yet or any more."""
+    headers = {"Cache-Control": "no-store"}
+    try:
+        visitor, handed = await run_in_threadpool(_my_data, request)
+    except Unavailable:
+        return Response(status_code=503, headers=headers)
+    except NotReadyYet:
+        return Response(status_code=404, headers=headers)
+    except Refusal:
+        return Response(status_code=403, headers=headers)
+    day = handed.made_at.date().isoformat()
+    with speaking(visitor.language):
+        name = t("my_data.file_name", day=day)
+    headers["Content-Disposition"] = attachment(name, f"kabinet-my-data-{day}.zip")
+    return Response(handed.content, media_type="application/zip", headers=headers)
+
+
+DOCUMENT_ROUTES = [Route("/documents/my-data/{export_id}", my_data, methods=["GET"])]
