@@ -28,6 +28,11 @@ def send(url: str, body: dict[str, Any]) -> None:
     st.session_state.setdefault(_JOBS, []).append({"url": url, "body": body, "nonce": secrets.token_hex(8)})
 
 
+def waiting(url: str) -> bool:
+    """Whether something for this route has not been answered yet."""
+    return any(job["url"] == url for job in st.session_state.get(_JOBS, []))
+
+
 def _finished(key: str) -> None:
     done = getattr(st.session_state.get(key), "done", None)
     st.session_state[_JOBS] = [job for job in st.session_state.get(_JOBS, []) if job["nonce"] != done]
