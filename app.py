@@ -20,6 +20,7 @@ import clock
 from db import database, schema
 from jobs.loop import Loop
 from routes.addresses import OneLevel
+from routes.documents import DOCUMENT_ROUTES
 from routes.hardening import Hardening
 from routes.health import HEALTH_ROUTES
 from routes.identity import IDENTITY_ROUTES, IdentityTrip
@@ -128,6 +129,7 @@ app = st.App(
     routes=[
         *SESSION_ROUTES,
         *HEALTH_ROUTES,
+        *DOCUMENT_ROUTES,
         *IDENTITY_ROUTES,
         *PROOF_ROUTES,
         *pwa_routes(name=f"{_name} — личный кабинет", short_name=_name, colour=_about.colour),

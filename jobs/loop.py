@@ -8,7 +8,7 @@ from datetime import datetime
 import clock
 from actions.letters import send_due
 from actions.provisioning import carry_out_due, end_what_ran_out
-from jobs import figures
+from jobs import closing, exports, figures
 
 EVERY_SECONDS = 5
 _log = logging.getLogger("kabinet.jobs")
@@ -16,10 +16,13 @@ _log = logging.getLogger("kabinet.jobs")
 WORK: tuple[tuple[int, Callable[[datetime], object]], ...] = (
     (1, send_due),
     (1, carry_out_due),
+    (1, exports.make_due),
+    (60, exports.drop_due),
+    (60, closing.erase_due),
     (60, end_what_ran_out),
     (60, figures.refresh),
 )
-"""What is done, and every how many rounds: the last two every five minutes."""
+"""What is done, and every how many rounds: those with 60 every five minutes."""
 
 
 class Loop:

@@ -37,8 +37,9 @@ SCREENS = (
     Screen("payments", "payments", "account/payments.py", ":material/receipt_long:", CUSTOMERS, in_bar=True),
     Screen("autopay", "autopay", "account/autopay.py", ":material/autorenew:", CUSTOMERS, in_bar=True),
     Screen("bonus", "bonus", "account/bonus.py", ":material/loyalty:", CUSTOMERS),
-    Screen("mailbox", "mailbox", "account/mailbox.py", ":material/mail:", CUSTOMERS, in_menu=True, demo_only=True),
     Screen("overview", "", "staff/overview.py", ":material/monitoring:", STAFF),
+    Screen("profile", "profile", "account/profile.py", ":material/person:", CUSTOMERS | STAFF, in_menu=True),
+    Screen("mailbox", "mailbox", "account/mailbox.py", ":material/mail:", CUSTOMERS, in_menu=True, demo_only=True),
     Screen("security", "security", "account/security.py", ":material/shield:", CUSTOMERS | STAFF, in_menu=True),
 )
 

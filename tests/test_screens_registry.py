@@ -38,4 +38,7 @@ def test_what_is_for_a_demo_is_not_in_production():
 
 
 def test_only_what_is_about_oneself_is_for_customers_and_staff_alike():
-    assert {screen.name for screen in SCREENS if Role.CUSTOMER in screen.roles and len(screen.roles) > 1} == {"security"}
+    assert {screen.name for screen in SCREENS if Role.CUSTOMER in screen.roles and len(screen.roles) > 1} == {
+        "profile",
+        "security",
+    }

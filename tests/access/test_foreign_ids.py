@@ -31,6 +31,7 @@ from models import (
     AutopayRule,
     BillingAccount,
     Customer,
+    DataExport,
     LedgerAccount,
     LoginSession,
     Option,
@@ -46,6 +47,7 @@ from rules.terms import (
     AutopayTrigger,
     BillingMode,
     CardBrand,
+    ExportState,
     Language,
     LedgerKind,
     OptionGroup,
@@ -81,6 +83,11 @@ FREE_ACTIONS = {
     "reset_by_code": "the code is the proof",
     "sign_out": "ends one's own session, whoever asks",
     "choose_language": "one's own language",
+    "answer_questions": "one's own answers and region",
+    "change_consent": "one's own answer",
+    "change_region": "one's own region",
+    "order_export": "one's own data",
+    "keep_account": "one's own portal account",
     "request_attach_code": "names an account by number and discloses nothing; its own tests say so",
 }
 
@@ -201,7 +208,19 @@ class World:
                 tries_left=5,
             )
         )
+        export = save(
+            DataExport(
+                customer_id=self.owner.id,
+                state=ExportState.READY,
+                percent=100,
+                archive=SECRET.encode(),
+                requested_at=NOW,
+                finished_at=NOW,
+                expires_at=datetime(2030, 1, 1, tzinfo=UTC),
+            )
+        )
         self.ids = {
+            "export_id": export.id,
             "account_id": account.id,
             "attachment_id": attachment.id,
             "order_id": order.id,
