@@ -7,7 +7,7 @@ import streamlit as st
 
 from db import reading
 from queries.first_letters import letters_to
-from rules.passwords import LONGEST, password_problems, strength
+from rules.passwords import password_problems, strength
 from rules.refusals import FieldWrong, Refusal
 from settings import settings
 from texts import md, sentence, t
@@ -47,7 +47,8 @@ def refused() -> None:
 
 def new_password(key: str, *, email: str = "", phone: str = "", pressed: bool = False) -> str:
     """A field for a new password, what is wrong with it, and how strong it is."""
-    typed = st.text_input(t("public.new_password"), type="password", key=key, autocomplete="new-password", max_chars=LONGEST * 2)
+    # Live: leaving the field by the Tab key goes to its "show" button, and what was typed would not be sent.
+    typed = st.text_input(t("public.new_password"), type="password", key=key, autocomplete="new-password", live=True)
     problems = password_problems(typed, email=email, phone=phone) if typed else ["missing"] if pressed else []
     if problems:
         problem_here("password", problems[0])
