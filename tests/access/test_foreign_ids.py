@@ -32,6 +32,7 @@ from models import (
     BillingAccount,
     Customer,
     DataExport,
+    ExternalIdentity,
     LedgerAccount,
     LoginSession,
     Option,
@@ -74,6 +75,7 @@ FREE_ACTIONS = {
     "enter_as_persona": "before anybody is signed in",
     "sign_in": "before anybody is signed in",
     "redeem_ticket": "the ticket is the proof",
+    "enter_with_identity": "before anybody is signed in; the identity was proven",
     "second_step": "the proof's id never leaves the server, and a code is needed",
     "register": "before anybody is signed in",
     "resend_confirmation": "before anybody is signed in; goes to the typed e-mail only",
@@ -219,7 +221,13 @@ class World:
                 expires_at=datetime(2030, 1, 1, tzinfo=UTC),
             )
         )
+        identity = save(
+            ExternalIdentity(
+                customer_id=self.owner.id, provider="id", issuer="000000", subject="000000", shown_as=SECRET, bound_at=NOW
+            )
+        )
         self.ids = {
+            "external_identity_id": identity.id,
             "export_id": export.id,
             "account_id": account.id,
             "attachment_id": attachment.id,

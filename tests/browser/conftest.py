@@ -30,9 +30,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(database_url: str, log: Path, **environment: str) -> Iterator[str]:
-    """The app on a free port, ready to answer; its output goes to `log`."""
-    port = free_port()
+def served(database_url: str, log: Path, *, port: int = 0, **environment: str) -> Iterator[str]:
+    """The app on a free port, or the given one, ready to answer; its output goes to `log`."""
+    port = port or free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],

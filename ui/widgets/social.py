@@ -22,7 +22,7 @@ from rules.visitor import Visitor
 from texts import language, md, moment, sentence, t
 from ui.widgets import bridge
 from ui.widgets.feedback import act, refused_here, toast
-from ui.widgets.session import address, begin, browser, signed_in
+from ui.widgets.session import address, begin, browser, current, signed_in
 
 FROM_IDENTITY = "_from_identity"
 """State: what an identity that nobody has bound tells of its person, for the registration to begin with."""
@@ -74,50 +74,45 @@ def _here() -> str:
 
 
 # --- coming back ------------------------------------------------------------------------------------
-def finish_social(visitor: Visitor | None) -> None:
+def finish_social(visitor: Visitor | None) -> Visitor | None:
     """What an identity that just came back is for: enter, or be bound. The portal calls it early in each run.
 
-    A guest whose identity is known is signed in, and the run begins anew. Shows nothing itself: what there is to say waits
-    for `social_buttons()` and `identities_section()`.
+    Returns who is here now: a guest whose identity is known has been signed in. Shows nothing itself: what there is to say
+    waits for `social_buttons()` and `identities_section()`. No rerun: one before the navigation would lose the address.
     """
     going = st.session_state.get(_GOING)
     if going is not None and not bridge.waiting(_BEGIN):
         del st.session_state[_GOING]
         st.login(going)
-        return
+        return visitor
     cookies = st.context.cookies
     sealed = _intent_cookie(cookies)
     if not sealed or st.session_state.get(_READ) == sealed:
-        return
+        return visitor
     intent = unseal_intent(sealed)
     if intent is None or intent.stage is Stage.BEGUN:
-        return  # on its way in another tab
+        return visitor  # on its way in another tab
     st.session_state[_READ] = sealed
     bridge.send(_END, {})
     if not use_return(intent):
-        return
+        return visitor
     claims = st.user.to_dict()
     right = claims.get("is_logged_in") and claims.get("provider") == intent.provider and came_with(intent, dict(cookies))
-    if intent.stage is Stage.RETURNED and right:
-        _arrive(intent, claims, visitor)
-    else:
+    if intent.stage is not Stage.RETURNED or not right:
         _failed(intent)
+    elif intent.purpose is Purpose.ENTER:
+        return visitor or _enter(intent, claims)
+    elif visitor is None or visitor.session_id != intent.session:
+        _failed(intent)
+    else:
+        _bind(intent, claims, visitor)
+    return visitor
 
 
 def _intent_cookie(cookies: Mapping[str, str]) -> str:
     """On https only the one that is bound to this very host: another could be planted."""
     secure = st.context.headers.get("Origin", "").startswith("https://")
     return cookies.get("__Host-kabinet_identity" if secure else "kabinet_identity") or ""
-
-
-def _arrive(intent: Intent, claims: Mapping[str, Any], visitor: Visitor | None) -> None:
-    if intent.purpose is Purpose.BIND:
-        if visitor is None or visitor.session_id != intent.session:
-            _failed(intent)
-        else:
-            _bind(intent, claims, visitor)
-    elif visitor is None:
-        _enter(intent, claims)
 
 
 def _bind(intent: Intent, claims: Mapping[str, Any], visitor: Visitor) -> None:
@@ -137,7 +132,7 @@ def _bind(intent: Intent, claims: Mapping[str, Any], visitor: Visitor) -> None:
         toast("identity.bound", provider=_label(intent.provider))
 
 
-def _enter(intent: Intent, claims: Mapping[str, Any]) -> None:
+def _enter(intent: Intent, claims: Mapping[str, Any]) -> Visitor | None:
     issuer, subject = _said(claims, "iss"), _said(claims, "sub")
     try:
         opened = sign_in_with_identity(
@@ -160,7 +155,8 @@ def _enter(intent: Intent, claims: Mapping[str, Any]) -> None:
         st.session_state[_NOTICE] = refusal
     else:
         begin(opened)
-        st.rerun()
+        return current()
+    return None
 
 
 def _said(claims: Mapping[str, Any], name: str) -> str:
