@@ -17,7 +17,7 @@ from documents.archive import Archive
 from models import Customer, DataExport
 from queries.my_data import Noun, nouns
 from rules.attempts import ThrottleTerms
-from rules.refusals import NotAllowed, NotReadyYet
+from rules.refusals import NotAllowed, NotReadyYet, Unavailable
 from rules.terms import ExportState, Language
 from rules.visitor import Visitor
 from settings import operator
@@ -124,7 +124,8 @@ def make_export(claim: Claim) -> bool:
     """Build the archive of a claim and keep it for KEPT; False when another process has taken it over meanwhile.
 
     Each table is read and each step of progress written on its own, so that nobody waits for the whole. A failure makes
-    the request fail, and the person may ask again.
+    the request fail, and the person may ask again; where only the database is away, the lease runs out and it is tried
+    again. Raises Unavailable.
     """
     held = claim
     try:
@@ -144,6 +145,8 @@ def make_export(claim: Claim) -> bool:
                     held = prolonged
             file.seek(0)
             return _finish(held, file.read())
+    except Unavailable:
+        raise
     except Exception:
         _log.exception("archive %s could not be made", claim.export_id)
         _change(held, state=ExportState.FAILED, finished_at=clock.now(), expires_at=None)

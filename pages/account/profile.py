@@ -41,7 +41,7 @@ def own(person: OwnData) -> None:
             t("profile.language"),
             list(Language),
             index=list(Language).index(person.language),
-            format_func=lambda language: t(f"shell.switch_to_{language.value}"),
+            format_func={language: t(f"shell.switch_to_{language.value}") for language in Language}.__getitem__,
             key="profile_language",
             on_change=switch,
         )

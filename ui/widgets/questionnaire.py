@@ -21,8 +21,8 @@ def wording(kind: ConsentKind) -> str:
     return f"{t(f'consent.{kind.value}.question')} {t(f'consent.{kind.value}.means')}"
 
 
-def _word(answer: str) -> str:
-    return t(f"consent.{answer}")
+def _words() -> dict[str, str]:
+    return {answer: t(f"consent.{answer}") for answer in (YES, NO)}
 
 
 # --- the first sign-in ------------------------------------------------------------------------------
@@ -55,7 +55,7 @@ def questionnaire(visitor: Visitor) -> None:
                     t(f"consent.{kind.value}.question"),
                     (YES, NO),
                     index=0 if kind in PRESELECTED else None,
-                    format_func=_word,
+                    format_func=_words().__getitem__,
                     placeholder=t("consent.choose"),
                     key=f"welcome_{kind.value}",
                 )
@@ -100,7 +100,7 @@ def _consent(kind: ConsentKind, answer: Answer | None, visitor: Visitor) -> None
             t(f"consent.{kind.value}.question"),
             (YES, NO),
             index=None if answer is None else (YES, NO).index(YES if answer.given else NO),
-            format_func=_word,
+            format_func=_words().__getitem__,
             placeholder=t("consent.choose"),
             key=key,
             on_change=_change,
