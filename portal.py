@@ -19,7 +19,9 @@ from texts import t
 from ui.widgets import shell
 from ui.widgets.bridge import mount_bridge
 from ui.widgets.feedback import show_toasts
+from ui.widgets.questionnaire import questionnaire
 from ui.widgets.session import current, known
+from ui.widgets.social import finish_social
 
 _log = logging.getLogger("kabinet.portal")
 
@@ -128,7 +130,10 @@ def member(visitor: Visitor) -> None:
         )
     if screen is not None:
         remember(visitor, screen)
-    run(page)
+    if screen is not None and not visitor.welcomed:
+        questionnaire(visitor)
+    else:
+        run(page)
     show_toasts()
 
 
@@ -139,6 +144,7 @@ except Unavailable:
     shell.dress()
     shell.busy()
 else:
+    here = finish_social(here)
     if here is None:
         guest()
     else:

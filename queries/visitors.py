@@ -62,6 +62,7 @@ def _visitor(row: Any, address: str) -> tuple[Visitor, str | None] | None:
             language=customer.language,
             region_code=customer.region_code,
             time_zone=time_zone,
+            welcomed=customer.welcomed_at is not None or customer.role is not Role.CUSTOMER,
             address=address,
         ),
         session.token_hash,

@@ -17,6 +17,8 @@ class Visitor:
     region_code: str
     time_zone: str
     """IANA name of the person's region: times on screens are in it."""
+    welcomed: bool = True
+    """Whether the person has answered the questions of the first sign-in."""
     address: str = ""
     """Network address the request came from, for the audit journal."""
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import bcrypt
 import jwt
+import pyotp
 import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
@@ -14,14 +15,34 @@ from streamlit_authenticator.utilities import Hasher
 
 import clock
 from actions import perform
-from actions.sessions import end_session, enter_as_persona, fingerprint, redeem_ticket, seal, sign_in, unseal
+from actions.second_factor import begin_second_factor, confirm_second_factor
+from actions.sessions import (
+    end_session,
+    enter_as_persona,
+    fingerprint,
+    keep_alive,
+    redeem_ticket,
+    seal,
+    second_step,
+    sign_in,
+    unseal,
+)
 from actions.throttle import count_try, forget_tries
 from db import reading, transaction
-from models import AuditEntry, Credential, Customer, DemoPersona, LoginSession, Throttle
+from models import AuditEntry, Credential, Customer, DemoPersona, LoginSession, Message, Throttle
 from queries import visitors
 from rules.attempts import ThrottleTerms
 from rules.passwords import prehash
-from rules.refusals import DemoOnly, NotSignedIn, Refusal, SignInRefused, TooManyAttempts
+from rules.refusals import (
+    CodeSpent,
+    CodeWrong,
+    DemoOnly,
+    NotSignedIn,
+    Refusal,
+    SecondStepNeeded,
+    SignInRefused,
+    TooManyAttempts,
+)
 from rules.terms import Outcome
 from settings import secret_key, settings
 
@@ -281,3 +302,127 @@ def test_production_refuses_personas(persona: str, monkeypatch: pytest.MonkeyPat
 def test_a_persona_that_is_not_there_is_refused(db: sa.Engine):
     with pytest.raises(Refusal):
         perform(enter_as_persona, visitor=None, persona="nobody", address="", browser="")
+
+
+# --- how long a session lasts -------------------------------------------------------------------------
+def _later(monkeypatch: pytest.MonkeyPatch, **by: float) -> None:
+    moment = clock.now() + timedelta(**by)
+    monkeypatch.setattr(clock, "now", lambda: moment)
+
+
+def _try_unremembered() -> int:
+    given = {"name": EMAIL, "password": PASSWORD, "address": "", "browser": "test", "check": Hasher.check_pw}
+    return sign_in(**given, remembered=False).session_id
+
+
+def test_an_unremembered_session_ends_when_it_is_left_alone(anna: int, monkeypatch: pytest.MonkeyPatch):
+    session_id = _try_unremembered()
+    _later(monkeypatch, minutes=29)
+    assert _visitor(session_id) is not None
+    _later(monkeypatch, minutes=1)
+    assert _visitor(session_id) is None
+
+
+def test_using_it_keeps_an_unremembered_session_up_to_its_absolute_end(anna: int, monkeypatch: pytest.MonkeyPatch):
+    session_id = _try_unremembered()
+    for _ in range(12 * 3 - 1):
+        _later(monkeypatch, minutes=20)
+        visitor = _visitor(session_id)
+        assert visitor is not None
+        with transaction() as db:
+            keep_alive(db, visitor=visitor)
+    _later(monkeypatch, minutes=20)
+    assert _visitor(session_id) is None
+
+
+def test_a_remembered_session_may_be_left_alone_for_its_days(anna: int, monkeypatch: pytest.MonkeyPatch):
+    session_id = _try().session_id
+    _later(monkeypatch, days=settings().session_days, seconds=-1)
+    assert _visitor(session_id) is not None
+    _later(monkeypatch, seconds=1)
+    assert _visitor(session_id) is None
+
+
+def test_an_unremembered_cookie_ends_with_the_browser(anna: int):
+    given = {"name": EMAIL, "password": PASSWORD, "address": "", "browser": "test", "check": Hasher.check_pw}
+    cookies = [
+        perform(redeem_ticket, visitor=None, ticket=sign_in(**given, remembered=remembered).ticket)
+        for remembered in (True, False)
+    ]
+    assert [cookie.remembered for cookie in cookies] == [True, False]
+
+
+# --- telling the owner --------------------------------------------------------------------------------
+def test_a_browser_not_seen_before_is_told_of_by_letter_and_a_known_one_is_not(anna: int):
+    for browser in ("laptop", "laptop", "phone", "phone"):
+        sign_in(name=EMAIL, password=PASSWORD, address="198.51.100.1", browser=browser, check=Hasher.check_pw)
+    with reading() as db:
+        told = db.exec(select(Message).where(col(Message.about) == "new_sign_in")).all()
+    assert [(letter.recipient, "phone" in letter.body) for letter in told] == [(EMAIL, True)]
+
+
+def test_a_wrong_password_stands_in_the_journal_of_whom_it_was_tried_on(anna: int):
+    with pytest.raises(SignInRefused):
+        _try(password="wrong")
+    with reading() as db:
+        entry = db.exec(select(AuditEntry).where(col(AuditEntry.action) == "sign_in")).one()
+    assert (entry.customer_id, entry.outcome, entry.address) == (anna, Outcome.REFUSED, "198.51.100.1")
+
+
+# --- the second step ----------------------------------------------------------------------------------
+@pytest.fixture
+def with_app(anna: int) -> pyotp.TOTP:
+    """Anna's app: from now on the password alone does not let her in."""
+    visitor = _visitor(_try().session_id)
+    assert visitor is not None
+    with reading() as db:
+        confirmed = db.exec(select(Credential.password_hash)).one()
+    app = pyotp.TOTP(perform(begin_second_factor, visitor=visitor, confirmed=confirmed).secret)
+    perform(confirm_second_factor, visitor=visitor, code=app.at(clock.now()))
+    with transaction() as db:
+        db.execute(sa.delete(LoginSession))
+    return app
+
+
+def _code(app: pyotp.TOTP) -> str:
+    """Of the next half minute: the present one has been used to confirm."""
+    return app.at(clock.now() + timedelta(seconds=30))
+
+
+def _first_step() -> int:
+    with pytest.raises(SecondStepNeeded) as needed:
+        _try()
+    return needed.value.proof_id
+
+
+def _second_step(proof_id: int, code: str) -> int:
+    given = {"address": "198.51.100.1", "browser": "test", "remembered": True}
+    return perform(second_step, visitor=None, proof_id=proof_id, code=code, **given).session_id
+
+
+def test_with_a_second_factor_the_password_alone_opens_no_session(anna: int, with_app: pyotp.TOTP):
+    proof_id = _first_step()
+    with reading() as db:
+        assert db.exec(select(LoginSession)).all() == []
+    visitor = _visitor(_second_step(proof_id, _code(with_app)))
+    assert visitor is not None
+    assert visitor.customer_id == anna
+
+
+def test_a_wrong_password_never_comes_to_the_second_step(anna: int, with_app: pyotp.TOTP):
+    with pytest.raises(SignInRefused):
+        _try(password="wrong")
+
+
+def test_a_second_step_is_taken_once_and_not_after_five_wrong_codes(anna: int, with_app: pyotp.TOTP):
+    proof_id, right = _first_step(), _code(with_app)
+    wrong = f"{(int(right) + 1) % 1_000_000:06d}"
+    for _ in range(settings().code_tries):
+        with pytest.raises(CodeWrong):
+            _second_step(proof_id, wrong)
+    with pytest.raises(CodeSpent):
+        _second_step(proof_id, right)
+    fresh = _first_step()
+    assert _second_step(fresh, right)
+    with pytest.raises(CodeSpent):
+        _second_step(fresh, right)
