@@ -11,6 +11,7 @@ from settings import operator, settings
 from texts import language, md, t
 from ui.widgets.session import address, begin, browser
 from ui.widgets.sign_in import sign_in_form
+from ui.widgets.social import social_buttons
 
 ICONS = {
     "family": ":material/family_restroom:",
@@ -52,6 +53,7 @@ def door() -> None:
         st.title(t("sign_in.headline", operator=operator().name(language())), anchor=False)
         st.markdown(t("sign_in.promise"))
         sign_in_form()
+        social_buttons()
         if shown:
             st.caption(t("sign_in.demo_password"))
         st.caption(t("sign_in.help", phone=operator().phone, email=operator().email))
