@@ -22,7 +22,6 @@ from ui.widgets.feedback import show_toasts
 from ui.widgets.questionnaire import questionnaire
 from ui.widgets.session import current, known
 from ui.widgets.social import finish_social
-from ui.widgets.social import finish_social
 
 _log = logging.getLogger("kabinet.portal")
 
