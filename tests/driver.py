@@ -152,8 +152,12 @@ def open_screen(
     return screen
 
 
-def open_door(*, cookies: Mapping[str, str] | None = None, locale: str = "ru-RU") -> Screen:
-    """The portal as somebody sees it who may not be signed in."""
+def open_door(page: str = "", *, cookies: Mapping[str, str] | None = None, locale: str = "ru-RU") -> Screen:
+    """The portal as somebody sees it who may not be signed in; `page` is one of pages/public."""
     app = AppTest.from_file(str(ROOT / "portal.py"), default_timeout=30)
     app.context = {"locale": locale}
-    return Screen(app, Browser(cookies)).run()
+    screen = Screen(app, Browser(cookies)).run()
+    if page:
+        app.switch_page(f"pages/public/{page}.py")
+        screen.run()
+    return screen
