@@ -132,7 +132,7 @@ def make_export(claim: Claim) -> bool:
         with tempfile.SpooledTemporaryFile(8_000_000) as file:
             with reading() as db:
                 language = Language(db.get_one(Customer, claim.customer_id).language)
-            with Archive(file) as archive:
+            with Archive(file, at=clock.now()) as archive:
                 tables = nouns(claim.customer_id)
                 archive.text("readme.txt", _readme(tables, language))
                 for done, noun in enumerate(tables, start=1):

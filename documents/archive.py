@@ -38,10 +38,13 @@ def cell(value: Any) -> Any:
 
 
 class Archive:
-    """Write tables one after another into `file`; use it as a context manager. Memory holds a row, not a table."""
+    """Write tables one after another into `file`; use it as a context manager. Memory holds a row, not a table.
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._zip = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED)
+    `at` (aware) is what the files inside are dated, in UTC.
+    """
+
+    def __init__(self, file: IO[bytes], *, at: datetime) -> None:
+        self._zip, self._at = zipfile.ZipFile(file, "w"), at.astimezone(UTC)
 
     def __enter__(self) -> "Archive":
         return self
@@ -49,9 +52,14 @@ class Archive:
     def __exit__(self, *_: object) -> None:
         self._zip.close()
 
+    def _entry(self, name: str) -> zipfile.ZipInfo:
+        entry = zipfile.ZipInfo(name, self._at.timetuple()[:6])
+        entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+        return entry
+
     def text(self, name: str, content: str) -> None:
         """A text file, UTF-8 with a byte order mark and Windows line ends: readable in every editor."""
-        self._zip.writestr(name, b"\xef\xbb\xbf" + content.replace("\n", "\r\n").encode())
+        self._zip.writestr(self._entry(name), b"\xef\xbb\xbf" + content.replace("\n", "\r\n").encode())
 
     def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
         """`name`.json, a list of objects, and `name`.csv, UTF-8 with a byte order mark, `;` between cells.
@@ -63,7 +71,7 @@ class Archive:
             sheet = io.TextIOWrapper(aside, encoding="utf-8-sig", newline="")  # type: ignore[type-var]
             writer = csv.writer(sheet, delimiter=";")
             writer.writerow(columns)
-            with self._zip.open(f"{name}.json", "w") as entry:
+            with self._zip.open(self._entry(f"{name}.json"), "w") as entry:
                 entry.write(b"[")
                 for row in rows:
                     values = [plain(value) for value in row]
@@ -74,7 +82,7 @@ class Archive:
                 entry.write(b"\n]\n")
             sheet.flush()
             aside.seek(0)
-            with self._zip.open(f"{name}.csv", "w") as entry:
+            with self._zip.open(self._entry(f"{name}.csv"), "w") as entry:
                 while part := aside.read(64 * 1024):
                     entry.write(part)
             sheet.detach()

@@ -4,7 +4,7 @@ from urllib.parse import quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 import clock
@@ -13,8 +13,10 @@ from actions.my_data import Handed, download_export
 from actions.sessions import unseal
 from db import reading
 from queries import visitors
+from routes.hardening import language_of
 from routes.session import cookie_name
 from rules.refusals import NotAllowed, NotReadyYet, NotSignedIn, Refusal, Unavailable
+from rules.terms import Language
 from rules.visitor import Visitor
 from settings import settings
 from texts import speaking, t
@@ -63,6 +65,12 @@ def _my_data(request: Request) -> tuple[Visitor, Handed]:
     return visitor, perform(download_export, visitor=visitor, export_id=int(asked))
 
 
+def _said(status: int, key: str, request: Request) -> Response:
+    """A sentence for who followed a link in vain, in their browser's language."""
+    with speaking(Language(language_of(request.headers))):
+        return PlainTextResponse(t(key), status, headers={"Cache-Control": "no-store"})
+
+
 async def my_data(request: Request) -> Response:
     """GET: the archive of one's own data. 403 for whoever is not its person, 404 when it is not there yet or any more."""
     headers = {"Cache-Control": "no-store"}
@@ -71,9 +79,9 @@ async def my_data(request: Request) -> Response:
     except Unavailable:
         return Response(status_code=503, headers=headers)
     except NotReadyYet:
-        return Response(status_code=404, headers=headers)
+        return _said(404, "my_data.not_there", request)
     except Refusal:
-        return Response(status_code=403, headers=headers)
+        return _said(403, "my_data.not_yours", request)
     day = handed.made_at.date().isoformat()
     with speaking(visitor.language):
         name = t("my_data.file_name", day=day)

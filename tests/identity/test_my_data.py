@@ -268,8 +268,9 @@ def test_the_readme_says_in_the_persons_language_what_each_file_is(db: sa.Engine
 
 def test_moments_are_written_as_utc():
     file = io.BytesIO()
-    with Archive(file) as packed:
+    with Archive(file, at=datetime(2026, 1, 2, tzinfo=UTC)) as packed:
         packed.table("t", ["at"], [(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),)])
+    assert zipfile.ZipFile(file).getinfo("t.json").date_time[:3] == (2026, 1, 2)
     assert json.loads(zipfile.ZipFile(file).read("t.json")) == [{"at": "2026-01-02T03:04:05Z"}]
 
 

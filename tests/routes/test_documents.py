@@ -22,6 +22,7 @@ from routes.documents import DOCUMENT_ROUTES, attachment
 from rules.terms import Language, Outcome
 from settings import settings
 from tests.driver import cookie_of, visitor_of
+from texts import keys
 
 
 def person(name: str, language: Language = Language.RU) -> int:
@@ -71,7 +72,9 @@ def test_without_a_live_session_of_ones_own_there_is_nothing(anna: int):
     perform(end_session, visitor=visitor_of_newest(anna))
     for cookies in ({}, {"kabinet": "junk"}, {"kabinet": "a.b.c"}, other, ended):
         answer = get(address, cookies)
-        assert (answer.status_code, answer.content) == (403, b"")
+        assert answer.status_code == 403
+        assert answer.headers["content-type"].startswith("text/plain")
+        assert answer.text == keys(Language.RU)["my_data.not_yours"][0]
         assert answer.headers["cache-control"] == "no-store"
 
 
