@@ -52,7 +52,7 @@ def perform(act: Callable[..., T], *, visitor: Visitor | None, **given: Any) -> 
                 beforehand(db, visitor=visitor, **given)
         with transaction() as db:
             result = act(db, visitor=visitor, **given)
-            _record(db, name, visitor, given, Outcome.DONE)
+            _record(db, name, visitor, given, Outcome.DONE, who=getattr(result, "customer_id", None))
         return result
     except Unavailable:
         _log.exception("database unavailable in %s", name)
@@ -63,14 +63,23 @@ def perform(act: Callable[..., T], *, visitor: Visitor | None, **given: Any) -> 
         raise
 
 
-def _record(db: Session, name: str, visitor: Visitor | None, given: dict[str, Any], outcome: Outcome, reason: str = "") -> None:
+def _record(
+    db: Session,
+    name: str,
+    visitor: Visitor | None,
+    given: dict[str, Any],
+    outcome: Outcome,
+    reason: str = "",
+    who: int | None = None,
+) -> None:
+    """`who` is whom the action made out when nobody was signed in: a sign-in stands in the journal of its person."""
     account_id = given.get("account_id")
     if account_id is not None and db.get(BillingAccount, account_id) is None:
         account_id = None  # an id that names nothing cannot be referred to
     db.add(
         AuditEntry(
             at=clock.now(),
-            customer_id=visitor.customer_id if visitor else given.get("customer_id"),
+            customer_id=visitor.customer_id if visitor else given.get("customer_id") or who,
             billing_account_id=account_id,
             action=name,
             outcome=outcome,

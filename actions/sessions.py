@@ -39,6 +39,8 @@ class OpenedSession:
 
     session_id: int
     ticket: str
+    customer_id: int
+    """Whose it is, for the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,7 @@ def open_for(db: Session, customer_id: int, *, address: str, browser: str, remem
     )
     db.add(session)
     db.flush()
-    return OpenedSession(session.id, ticket)
+    return OpenedSession(session.id, ticket, customer_id)
 
 
 def _tell_of_new_browser(db: Session, person: Customer, address: str, browser: str) -> None:

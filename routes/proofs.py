@@ -7,6 +7,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from settings import settings
+
 COOKIE = "kabinet_proof"
 _SECONDS = 900
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,100}")
@@ -21,9 +23,9 @@ async def follow(request: Request) -> Response:
     answer = RedirectResponse(page, 303, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
     token = request.path_params["token"]
     if _TOKEN.fullmatch(token):
-        answer.set_cookie(
-            COOKIE, token, max_age=_SECONDS, path="/", httponly=True, samesite="lax", secure=request.url.scheme == "https"
-        )
+        # The last stretch behind a proxy may be plain http; the portal's own address says what the browser is on.
+        secure = request.url.scheme == "https" or (settings().public_url or "").startswith("https://")
+        answer.set_cookie(COOKIE, token, max_age=_SECONDS, path="/", httponly=True, samesite="lax", secure=secure)
     else:
         answer.delete_cookie(COOKIE, path="/")
     return answer

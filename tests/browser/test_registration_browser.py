@@ -26,6 +26,7 @@ def post(seeded_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     written = log.read_text()
     assert "Traceback" not in written
     assert "/go/" not in written, "a link's token is in the log"
+    assert PASSWORD not in written
 
 
 @pytest.fixture
