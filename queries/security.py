@@ -16,6 +16,7 @@ JOURNAL = (
     "sign_in",
     "second_step",
     "enter_as_persona",
+    "enter_with_identity",
     "sign_out",
     "change_password",
     "reset_by_link",
@@ -25,6 +26,8 @@ JOURNAL = (
     "confirm_second_factor",
     "stop_second_factor",
     "renew_recovery_codes",
+    "bind_identity",
+    "unbind_identity",
     "end_other_session",
     "end_all_other_sessions",
 )

@@ -33,6 +33,7 @@ from db import reading, transaction
 from models import AuditEntry, Credential, Customer, ExternalIdentity, LoginSession, SecondFactor
 from queries import visitors
 from queries.identities import own_identities
+from queries.security import sign_in_journal
 from routes.identity import IDENTITY_ROUTES, IdentityTrip
 from rules.refusals import IdentityTaken, IdentityUnknown, LastWayIn, NotAllowed, SecondStepNeeded
 from rules.terms import Outcome
@@ -91,6 +92,8 @@ def test_a_bound_identity_signs_its_person_in_and_their_journal_says_so(anna):
         assert db.get_one(LoginSession, opened.session_id).customer_id == anna.customer_id
         said = select(AuditEntry.customer_id, AuditEntry.outcome).where(col(AuditEntry.action) == "enter_with_identity")
         assert db.exec(said).all() == [(anna.customer_id, Outcome.DONE)]
+        told = [row.action for row in sign_in_journal(db, visitor=anna, limit=10).entries]
+    assert {"bind_identity", "enter_with_identity"} <= set(told)
 
 
 @pytest.mark.parametrize(("issuer", "subject"), [("https://other.example", SUBJECT), (ISSUER, "person-2"), ("", "")])
