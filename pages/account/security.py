@@ -7,6 +7,7 @@ from queries.security import own_security, own_sessions, sign_in_journal
 from texts import t
 from ui.widgets import security
 from ui.widgets.session import signed_in
+from ui.widgets.social import identities_section
 
 visitor = signed_in()
 with reading() as db:
@@ -26,5 +27,6 @@ with st.grid(2, min_column_width=420, gap="small"):
         security.factor_section(visitor, mine)
     with st.container(border=True, height="stretch", key="sec_sessions"):
         security.sessions_section(visitor, sessions)
+identities_section(visitor)
 with st.container(border=True, key="sec_journal"):
     security.journal_section(visitor, journal)
