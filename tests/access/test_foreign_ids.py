@@ -84,6 +84,7 @@ FREE_ACTIONS = {
     "reset_by_link": "the token is the proof",
     "reset_by_code": "the code is the proof",
     "sign_out": "ends one's own session, whoever asks",
+    "end_all_other_sessions": "one's own sessions",
     "choose_language": "one's own language",
     "answer_questions": "one's own answers and region",
     "change_consent": "one's own answer",

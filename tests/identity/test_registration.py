@@ -100,12 +100,14 @@ def test_a_link_ends_after_its_hours(monkeypatch: pytest.MonkeyPatch):
         perform(confirm_registration, visitor=None, token=token)
 
 
-@pytest.mark.parametrize("change", ["", "x", "-"])
-def test_a_link_that_was_changed_is_worth_nothing(change: str):
+def test_a_link_that_was_changed_is_worth_nothing():
     _register()
     token = _token(_letters()[0])
-    with pytest.raises(LinkSpent):
-        perform(confirm_registration, visitor=None, token=change + token[1:])
+    other = "a" if token[0] != "a" else "b"
+    for changed in (token[1:], other + token[1:], token + other, token.swapcase(), ""):
+        with pytest.raises(LinkSpent):
+            perform(confirm_registration, visitor=None, token=changed)
+    assert _people() == []
 
 
 def test_the_link_has_256_random_bits_and_is_stored_as_a_hash_only():

@@ -67,7 +67,9 @@ class World:
         return self.number
 
     def person(self, name: str = "Анна") -> Customer:
-        return self.save(Customer(last_name="Ли", first_name=name, region_code="RU-MOW", registered_at=LONG_AGO))
+        return self.save(
+            Customer(last_name="Ли", first_name=name, region_code="RU-MOW", registered_at=LONG_AGO, welcomed_at=LONG_AGO)
+        )
 
     def visitor(self, person: Customer) -> Visitor:
         session = self.save(LoginSession(customer_id=person.id, opened_at=LONG_AGO, expires_at=FAR))

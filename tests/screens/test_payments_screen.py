@@ -184,7 +184,8 @@ def test_an_account_without_operations_says_so():
     with transaction() as db:
         world = World(db)
         world.number = 900
-        person = Customer(last_name="Ли", first_name="Ия", region_code="RU-MOW", registered_at=clock.now() - timedelta(days=1))
+        yesterday = clock.now() - timedelta(days=1)
+        person = Customer(last_name="Ли", first_name="Ия", region_code="RU-MOW", registered_at=yesterday, welcomed_at=yesterday)
         account = world.account(world.save(person))
         assert account
     screen = open_screen("payments", customer_id=person.id)

@@ -60,7 +60,7 @@ def questionnaire(visitor: Visitor) -> None:
                     key=f"welcome_{kind.value}",
                 )
                 st.caption(t(f"consent.{kind.value}.means"))
-            st.divider()
+            st.space("small")
             _region(known, visitor.region_code, key="welcome_region")
             st.caption(t("profile.region_means"))
             refused_here("welcome")
