@@ -13,6 +13,7 @@ from rules.terms import (
     BillingMode,
     BonusKind,
     BonusSource,
+    ConsentKind,
     Language,
     LedgerKind,
     OrderKind,
@@ -44,6 +45,7 @@ from seed.load import NEVER, day_number, day_of
 from seed.months import Months
 from seed.people import city_number, mobile_number, pick, scrambled
 from seed.world import BILLING_SECOND, DAY, DAYS, OPTION_SERVICE, SEASON
+from texts import speaking, t
 
 SOURCES = (BonusSource.PAYMENT, BonusSource.AUTOPAY, BonusSource.PROFILE, BonusSource.E_BILL, BonusSource.BIRTHDAY)
 
@@ -105,6 +107,7 @@ class Chunk(Months):
             roles,
             *[registered] * 4,  # whoever has come in has shown their contacts and answered the questions
         )
+        self._write_consents(roles)
 
         total, holder = len(self.holder), self.holder.tolist()
         numbers = [
@@ -243,6 +246,32 @@ class Chunk(Months):
         self._audit("place_order", placed[online], by[online], account[online], refused=reason)
         if state is OrderState.CANCELLED:
             self._audit("cancel_order", closed[online], by[online], account[online])
+
+    def _write_consents(self, roles: list[str]) -> None:
+        """What the cast said to the questions of their first sign-in; of the others only that they answered."""
+        asked = [
+            (place, kind, given)
+            for place in range(len(self._actors()))
+            if roles[place] == Role.CUSTOMER.value and self.registered[place] < LATER
+            for kind, given in (
+                (ConsentKind.E_STATEMENTS, 1),
+                (ConsentKind.E_BILL, 1),
+                (ConsentKind.OFFERS, int(place % 3 != 1)),
+                (ConsentKind.USAGE_ADVICE, int(place % 2 == 0)),
+            )
+        ]
+        with speaking(Language.RU):
+            said = {kind: f"{t(f'consent.{kind.value}.question')} {t(f'consent.{kind.value}.means')}" for kind in ConsentKind}
+        self.tables.add(
+            "consent",
+            self.tables.ids("consent", len(asked)),
+            [int(self.ids[place]) for place, _, _ in asked],
+            [kind.value for _, kind, _ in asked],
+            [given for _, _, given in asked],
+            [said[kind] for _, kind, _ in asked],
+            [Language.RU.value] * len(asked),
+            [int(self.registered[place]) for place, _, _ in asked],
+        )
 
     def _write_options(self) -> None:
         w, rng, t = self.w, self.rng, self.tables

@@ -33,6 +33,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "option_relation": "option_id:x other_id:x kind:x",
         "customer": "id:i last_name:x first_name:x patronymic:x birth_on:d email:x phone:x region_code:x language:x role:x"
         " registered_at:t email_confirmed_at:t phone_confirmed_at:t welcomed_at:t",
+        "consent": "id:i customer_id:i kind:x given:x wording:x language:x at:t",
         "credential": "customer_id:i password_hash:x changed_at:t",
         "demo_persona": "key:x customer_id:i position:i",
         "billing_account": "id:i number:x holder_id:i service:x mode:x status:x status_since_on:d region_code:x address:x"

@@ -1,5 +1,7 @@
 """The profile and the first questions, as people use them, in both languages."""
 
+from datetime import timedelta
+
 import pytest
 from sqlmodel import col, select
 from streamlit.testing.v1 import AppTest
@@ -24,11 +26,16 @@ def said(key: str, language: Language, **facts: object) -> str:
 
 
 def given(kind: ConsentKind) -> list[bool]:
+    """What was answered in this test; the demo's people have answered long ago, too."""
     with reading() as db:
         return list(
             db.exec(
                 select(Consent.given)
-                .where(col(Consent.customer_id) == customer_of("family"), col(Consent.kind) == kind)
+                .where(
+                    col(Consent.customer_id) == customer_of("family"),
+                    col(Consent.kind) == kind,
+                    col(Consent.at) > clock.now() - timedelta(hours=1),
+                )
                 .order_by(col(Consent.id))
             )
         )
@@ -103,7 +110,7 @@ def test_left_open_a_question_is_asked_for_and_answered_the_portal_opens(languag
         ConsentKind.USAGE_ADVICE: [True],
     }
     with reading() as db:
-        wordings = {row.kind: (row.wording, row.language) for row in db.exec(select(Consent))}
+        wordings = {row.kind: (row.wording, row.language) for row in db.exec(select(Consent).order_by(col(Consent.id)))}
         assert db.get_one(Customer, customer_of("family")).region_code == "RU-SPE"
         assert not needs_welcome(db, visitor=visitor_of(customer_of("family")))
     for kind in ConsentKind:
@@ -124,15 +131,14 @@ def test_a_person_sees_their_own_data(language: Language):
 @LANGUAGES
 def test_an_answer_is_changed_where_it_is_shown_with_when_it_was_given(language: Language):
     screen = open_screen("profile", language=language)
-    assert said("consent.never", language) in screen.says
-    screen.app.selectbox(key="consent_offers").set_value("yes")
-    screen.run()
-    assert given(ConsentKind.OFFERS) == [True]
     assert said("consent.given_at", language, at="").rstrip() in screen.says
     screen.app.selectbox(key="consent_offers").set_value("no")
     screen.run()
-    assert given(ConsentKind.OFFERS) == [True, False]
+    assert given(ConsentKind.OFFERS) == [False]
     assert said("consent.refused_at", language, at="").rstrip() in screen.says
+    screen.app.selectbox(key="consent_offers").set_value("yes")
+    screen.run()
+    assert given(ConsentKind.OFFERS) == [False, True]
 
 
 def test_region_and_language_are_changed_there_too():
