@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from models import Customer, Message
 from rules.refusals import DemoOnly
-from rules.terms import Channel
+from rules.terms import Channel, Language
 from rules.visitor import Visitor
 from settings import settings
 
@@ -23,6 +23,7 @@ class Letter:
     about: str
     subject: str
     body: str
+    language: Language
     at: datetime
 
 
@@ -46,4 +47,4 @@ def mailbox(db: Session, *, visitor: Visitor, limit: int = 50) -> list[Letter]:
 
 def as_letter(row: Message) -> Letter:
     """A stored message as it is shown."""
-    return Letter(row.id, row.channel, row.recipient, row.about, row.subject, row.body, row.created_at)
+    return Letter(row.id, row.channel, row.recipient, row.about, row.subject, row.body, row.language, row.created_at)

@@ -11,6 +11,7 @@ from rules.passwords import password_problems, strength
 from rules.refusals import FieldWrong, Refusal
 from settings import settings
 from texts import md, sentence, t
+from ui.widgets.letter import letter_text
 
 _REFUSED = "_public_refused"
 
@@ -75,8 +76,4 @@ def demo_letters(contact: str) -> None:
         with st.container(border=True, key="demo_letter"):
             st.caption(f":material/mail: {t('public.demo_letter', recipient=md(letter.recipient))}")
             st.markdown(f"**{md(letter.subject)}**")
-            for line in filter(None, letter.body.split("\n")):
-                if line.startswith(("http://", "https://")):
-                    st.link_button(t(f"letter.{letter.about}.button"), line, type="secondary")
-                else:
-                    st.markdown(md(line))
+            letter_text(letter)
