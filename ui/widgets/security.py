@@ -71,6 +71,13 @@ def _close() -> None:
         st.session_state.pop(kept, None)
 
 
+def _heading(title: str, *, badge: str = "") -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.subheader(title, anchor=False, width="content")
+        if badge:
+            st.badge(badge, color="green", icon=":material/check:")
+
+
 def _typed(key: str) -> str:
     return str(st.session_state.get(key) or "")
 
@@ -133,7 +140,7 @@ def _change_password(email: str, number: str) -> None:
 
 def password_section(visitor: Visitor, mine: Security) -> None:
     """When the password was changed, and changing it."""
-    st.subheader(t("security.password"), anchor=False)
+    _heading(t("security.password"))
     if mine.password_changed_at is None:
         st.markdown(t("security.no_password"))
         return
@@ -174,7 +181,7 @@ def _confirm(kind: str) -> None:
 
 def contacts_section(visitor: Visitor, mine: Security) -> None:
     """E-mail and phone; a new one is proven by a code that goes to it."""
-    st.subheader(t("security.contacts"), anchor=False)
+    _heading(t("security.contacts"))
     shown = {"email": md(mine.email) if mine.email else "", "phone": phone(mine.phone) if mine.phone else ""}
     open_now = st.session_state.get(_OPEN)
     if open_now in shown and mine.password_changed_at is not None:
@@ -189,13 +196,11 @@ def contacts_section(visitor: Visitor, mine: Security) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
             st.markdown(f"{icons[kind]} {contact or t(f'security.no_{kind}')}", width="content")
             if mine.password_changed_at is not None:
-                label = t("security.change") if contact else t("security.add")
                 st.button(
-                    label,
+                    t(f"security.change_{kind}") if contact else t(f"security.add_{kind}"),
                     key=f"sec_open_{kind}",
                     type="tertiary",
                     icon=":material/edit:",
-                    help=t(f"security.change_{kind}"),
                     on_click=_open,
                     args=(kind,),
                 )
@@ -259,10 +264,7 @@ def _renew() -> None:
 
 def factor_section(visitor: Visitor, mine: Security) -> None:
     """Turning codes of an app on and off, and the recovery codes."""
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader(t("security.factor"), anchor=False, width="content")
-        if mine.second_factor_since is not None:
-            st.badge(t("security.on"), color="green", icon=":material/check:")
+    _heading(t("security.factor"), badge=t("security.on") if mine.second_factor_since is not None else "")
     if _CODES in st.session_state:
         _fresh_codes(st.session_state[_CODES])
     elif mine.second_factor_since is None:
@@ -352,7 +354,7 @@ def device_name(browser: str) -> str:
 
 def sessions_section(visitor: Visitor, sessions: list[OwnSession]) -> None:
     """Where the person is signed in, and ending it there."""
-    st.subheader(t("security.sessions"), anchor=False)
+    _heading(t("security.sessions"))
     refused_here("sessions")
     for session in sessions:
         _session_row(session, visitor)
@@ -370,23 +372,27 @@ def sessions_section(visitor: Visitor, sessions: list[OwnSession]) -> None:
 def _session_row(session: OwnSession, visitor: Visitor) -> None:
     by_thumb = any(sign in session.browser for sign in ("Android", "iPhone", "iPad"))
     icon = ":material/smartphone:" if by_thumb else ":material/computer:"
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-        with st.container(gap=None, width="content"):
-            st.markdown(f"{icon} **{md(device_name(session.browser))}**")
-            opened = moment(session.opened_at, visitor.time_zone, pattern="d MMM, HH:mm")
-            seen = moment(session.last_seen_at, visitor.time_zone, pattern="d MMM, HH:mm")
-            st.caption(t("security.session_is", opened=opened, seen=seen, address=md(session.address) or "—"))
-        if session.is_this:
-            st.badge(t("security.this_device"), color="green")
-        else:
-            st.button(
-                t("security.end"),
-                key=f"sec_end_{session.login_session_id}",
-                type="tertiary",
-                on_click=act,
-                args=(end_other_session,),
-                kwargs={"place": "sessions", "done": "security.ended", "login_session_id": session.login_session_id},
-            )
+    with st.container(gap=None):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+            st.markdown(f"{icon} **{md(device_name(session.browser))}**", width="content")
+            if session.is_this:
+                st.badge(t("security.this_device"), color="green")
+            else:
+                st.button(
+                    t("security.end"),
+                    key=f"sec_end_{session.login_session_id}",
+                    type="tertiary",
+                    on_click=act,
+                    args=(end_other_session,),
+                    kwargs={"place": "sessions", "done": "security.ended", "login_session_id": session.login_session_id},
+                )
+        opened, seen = (moment(at, visitor.time_zone, pattern="d MMM, HH:mm") for at in (session.opened_at, session.last_seen_at))
+        st.caption(t("security.session_is", opened=opened, seen=seen, address=_from(session.address)))
+
+
+def _from(address: str) -> str:
+    """A network address; a connection from the server's own machine, such as one of its proxy, tells none."""
+    return t("security.no_address") if address in ("", "local") else md(address)
 
 
 # --- the journal --------------------------------------------------------------------------------------------
@@ -397,7 +403,7 @@ def shown_rows() -> int:
 
 def journal_section(visitor: Visitor, journal: Journal) -> None:
     """Attempts to come in and to change how, newest first; refused ones stand out."""
-    st.subheader(t("security.journal"), anchor=False)
+    _heading(t("security.journal"))
     st.caption(t("security.journal_what"))
     if not journal.entries:
         st.markdown(t("security.journal_empty"))
@@ -406,7 +412,7 @@ def journal_section(visitor: Visitor, journal: Journal) -> None:
     for entry in journal.entries:
         outcome = f":green[{t('security.done')}]" if entry.done else f":red[{t('security.refused')}]"
         at = moment(entry.at, visitor.time_zone, pattern="d MMM y, HH:mm")
-        rows.append((at, t(f"security.did.{entry.action}"), outcome, md(entry.address) or "—"))
+        rows.append((at, t(f"security.did.{entry.action}"), outcome, _from(entry.address)))
     heads = [t(f"security.journal_{name}") for name in ("at", "action", "outcome", "address")]
     with st.container(key="sec_journal_table"):
         st.table(pd.DataFrame(rows, columns=heads), border="horizontal", hide_index=True, alt=t("security.journal"))
