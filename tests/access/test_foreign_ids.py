@@ -38,6 +38,7 @@ from models import (
     Option,
     OptionPrice,
     Order,
+    Proof,
     SavedCard,
     Subscription,
     Table,
@@ -55,6 +56,7 @@ from rules.terms import (
     OrderKind,
     OrderState,
     Outcome,
+    ProofKind,
     Recurrence,
     Right,
     Role,
@@ -227,6 +229,16 @@ class World:
                 customer_id=self.owner.id, provider="id", issuer="000000", subject="000000", shown_as=SECRET, bound_at=NOW
             )
         )
+        proof = save(
+            Proof(
+                kind=ProofKind.CHANGE_EMAIL,
+                customer_id=self.owner.id,
+                target="secret@kabinet.example",
+                secret_hash="0" * 64,
+                created_at=NOW,
+                expires_at=datetime(2030, 1, 1, tzinfo=UTC),
+            )
+        )
         self.ids = {
             "external_identity_id": identity.id,
             "export_id": export.id,
@@ -237,6 +249,8 @@ class World:
             "card_id": card.id,
             "rule_id": rule.id,
             "attach_code_id": code.id,
+            "proof_id": proof.id,
+            "login_session_id": session(self.owner).id,
             "session_id": session(self.owner).id,
             "customer_id": self.owner.id,
         }
