@@ -10,16 +10,17 @@ from sqlalchemy import update
 from sqlmodel import Session, col, func, select
 
 import clock
+from actions.letters import put
 from actions.performing import action
 from actions.throttle import count_try, throttle_key
-from models import AttachCode, Attachment, AutopayRule, BillingAccount, Customer, Message
+from models import AttachCode, Attachment, AutopayRule, BillingAccount, Customer
 from rules.attempts import ThrottleTerms
 from rules.numbers import check_account_number, format_account_number, mask_email, mask_phone, normalise_label
 from rules.refusals import AccountAlreadyAttached, AccountUnknown, CodeExpired, CodeSpent, CodeWrong, NotAllowed
 from rules.terms import AccountStatus, AutopayState, Channel, Right
 from rules.visitor import Visitor
 from settings import secret_key, settings
-from texts import speaking, t
+from texts import t
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +95,17 @@ def request_attach_code(db: Session, *, visitor: Visitor, number: str) -> CodeSe
 
 def _send_code(db: Session, visitor: Visitor, account: BillingAccount, contact: str, code: str) -> None:
     holder = db.get_one(Customer, account.holder_id)
-    with speaking(holder.language):
-        facts = {"code": code, "number": format_account_number(account.number), "minutes": settings().attach_code_minutes}
-        db.add(
-            Message(
-                channel=Channel.EMAIL if account.contact_email else Channel.SMS,
-                recipient=contact,
-                about="attach_code",
-                subject=t("letter.attach_code.subject"),
-                body=t("letter.attach_code.body", **facts),
-                requested_by_id=visitor.customer_id,
-                created_at=clock.now(),
-            )
-        )
+    put(
+        db,
+        channel=Channel.EMAIL if account.contact_email else Channel.SMS,
+        recipient=contact,
+        about="attach_code",
+        language=holder.language,
+        requested_by_id=visitor.customer_id,
+        code=code,
+        number=format_account_number(account.number),
+        minutes=settings().attach_code_minutes,
+    )
 
 
 def _seal(attach_code_id: int, code: str) -> str:

@@ -149,8 +149,9 @@ def test_a_lost_password_is_set_anew_by_the_link_and_the_other_browser_is_out(ph
     page.get_by_text("Пароль изменён").wait_for()
     inside.open()
     inside.page.locator(".st-key-door").wait_for()
+    assert inside.page.locator(".st-key-person_menu").count() == 0, "the other browser is still in"
     outside.open()
     page.locator(".st-key-door input").first.fill("student@kabinet.example")
     page.locator(".st-key-door input").nth(1).fill("совсем новый пароль 18")
     page.locator(".st-key-door input").nth(1).press("Enter")
-    page.locator(".st-key-person_menu").wait_for()
+    expect(page.locator(".st-key-person_menu")).to_be_visible()

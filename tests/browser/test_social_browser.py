@@ -228,8 +228,9 @@ def test_who_says_no_at_the_provider_reads_a_sentence(tab: Tab):
     page = tab.open()
     page.locator(".st-key-identity_enter_google button").click()
     page.get_by_role("button", name="Deny").click()
-    page.get_by_text("Войти через Google не получилось").wait_for()
-    page.locator("input[type=password]").wait_for()
+    expect(page.get_by_text("Войти через Google не получилось")).to_be_visible()
+    expect(page.locator("input[type=password]")).to_be_visible()
+    assert page.locator(".st-key-person_menu").count() == 0
 
 
 def test_a_provider_that_is_down_is_a_sentence_on_the_page_of_ours(tab: Tab):

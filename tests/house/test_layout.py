@@ -93,3 +93,15 @@ def test_every_public_query_about_people_takes_the_visitor():
                 names = {arg.arg for arg in [*node.args.args, *node.args.kwonlyargs]}
                 if "db" in names:
                     assert "visitor" in names, f"queries/{file.name}: {node.name} does not take the visitor"
+
+
+def test_every_letter_goes_through_the_outbox():
+    """A letter written past `actions.letters.put` would be kept here and never leave by the mail server."""
+    writers = [
+        f"{room}/{file.name}"
+        for room in ("actions", "jobs", "routes", "queries")
+        for file in sorted((ROOT / room).glob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Message"
+    ]
+    assert writers == ["actions/letters.py"]

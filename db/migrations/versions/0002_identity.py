@@ -147,4 +147,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("a database goes forward only; restore the copy made before the upgrade")
+    raise RuntimeError("a database goes forward only: restore the copy made before the upgrade")
