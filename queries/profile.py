@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 from sqlmodel import Session, col, select
 
-from models import Consent, Customer, Region
+from models import Consent, Customer
 from rules.terms import ConsentKind, Language, Role
 from rules.visitor import Visitor
 
@@ -32,12 +32,6 @@ class Answer:
     given: bool
     at: datetime
     wording: str
-
-
-@dataclass(frozen=True, slots=True)
-class RegionName:
-    code: str
-    name: str
 
 
 def needs_welcome(db: Session, *, visitor: Visitor) -> bool:
@@ -69,10 +63,3 @@ def answers(db: Session, *, visitor: Visitor) -> dict[ConsentKind, Answer]:
         select(Consent).where(col(Consent.customer_id) == visitor.customer_id).order_by(col(Consent.at), col(Consent.id))
     )
     return {ConsentKind(row.kind): Answer(given=row.given, at=row.at, wording=row.wording) for row in rows}
-
-
-def regions(db: Session, *, visitor: Visitor) -> list[RegionName]:
-    """All regions in the visitor's language, by name."""
-    name = Region.name_en if visitor.language is Language.EN else Region.name_ru
-    rows = db.exec(select(Region.code, name)).all()
-    return sorted((RegionName(code, said) for code, said in rows), key=lambda region: region.name.replace("ё", "е"))

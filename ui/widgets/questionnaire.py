@@ -7,7 +7,8 @@ import streamlit as st
 from actions.consents import PRESELECTED, answer_questions, change_consent
 from actions.profile import change_region
 from db import reading
-from queries.profile import Answer, RegionName, answers, regions
+from queries.profile import Answer, answers
+from queries.regions import regions
 from rules.terms import ConsentKind
 from rules.visitor import Visitor
 from texts import md, moment, t
@@ -42,7 +43,7 @@ def _answer(wordings: dict[ConsentKind, str]) -> None:
 def questionnaire(visitor: Visitor) -> None:
     """The whole screen of a person who has not answered yet; once answered, the next run shows the portal."""
     with reading() as db:
-        known = regions(db, visitor=visitor)
+        known = regions(db, language=visitor.language)
     with (
         st.container(horizontal_alignment="center"),
         st.container(width=640, key="welcome"),
@@ -123,14 +124,13 @@ def _move() -> None:
 def region(visitor: Visitor) -> None:
     """The person's region, to be changed."""
     with reading() as db:
-        known = regions(db, visitor=visitor)
+        known = regions(db, language=visitor.language)
     _region(known, visitor.region_code, key="profile_region", on_change=_move)
     st.caption(t("profile.region_means"))
     refused_here("region")
 
 
-def _region(known: list[RegionName], chosen: str, **more: Any) -> None:
-    names = {each.code: each.name for each in known}
+def _region(names: dict[str, str], chosen: str, **more: Any) -> None:
     st.selectbox(
         t("profile.region"),
         list(names),
