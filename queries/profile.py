@@ -6,7 +6,7 @@ from datetime import date, datetime
 from sqlmodel import Session, col, select
 
 from models import Consent, Customer
-from rules.terms import ConsentKind, Language, Role
+from rules.terms import ConsentKind, Language
 from rules.visitor import Visitor
 
 
@@ -32,13 +32,6 @@ class Answer:
     given: bool
     at: datetime
     wording: str
-
-
-def needs_welcome(db: Session, *, visitor: Visitor) -> bool:
-    """Whether the person has yet to answer the questions of the first sign-in. Staff are never asked. One indexed read."""
-    if visitor.role is not Role.CUSTOMER:
-        return False
-    return db.exec(select(Customer.welcomed_at).where(col(Customer.id) == visitor.customer_id)).one() is None
 
 
 def own_data(db: Session, *, visitor: Visitor) -> OwnData:

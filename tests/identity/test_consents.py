@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 import clock
 from actions import perform
@@ -12,7 +12,8 @@ from actions.consents import PRESELECTED, answer_questions, change_consent
 from actions.profile import change_region
 from db import reading, transaction
 from models import Consent, Customer
-from queries.profile import answers, needs_welcome, own_data
+from queries import visitors
+from queries.profile import answers, own_data
 from queries.regions import regions
 from rules.refusals import FieldWrong, NotAllowed
 from rules.terms import ConsentKind, Language, Role
@@ -22,6 +23,13 @@ from texts import keys
 
 ALL_NO = dict.fromkeys(ConsentKind, False)
 WORDS = {kind: f"Вопрос {kind.value}?" for kind in ConsentKind}
+
+
+def needs_welcome(db: Session, *, visitor: Visitor) -> bool:
+    """Whether the portal would ask this person now: it reads so with their session."""
+    found = visitors.by_session(db, session_id=visitor.session_id, now=clock.now())
+    assert found is not None
+    return not found[0].welcomed
 
 
 def person(name: str = "Анна", role: Role = Role.CUSTOMER, language: Language = Language.RU) -> int:

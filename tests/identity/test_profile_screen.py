@@ -10,7 +10,6 @@ import clock
 from db import reading, transaction
 from jobs.exports import make_due
 from models import Consent, Customer, DataExport
-from queries.profile import needs_welcome
 from rules.terms import ConsentKind, Language
 from seed.personas import PASSWORD
 from tests.driver import Browser, Screen, cookie_of, customer_of, open_screen, visitor_of
@@ -55,15 +54,11 @@ def ask() -> None:
     """The questionnaire alone, until it is answered."""
     import streamlit as st
 
-    from db import reading
-    from queries.profile import needs_welcome
     from ui.widgets.questionnaire import questionnaire
     from ui.widgets.session import signed_in
 
     visitor = signed_in()
-    with reading() as db:
-        waiting = needs_welcome(db, visitor=visitor)
-    if waiting:
+    if not visitor.welcomed:
         questionnaire(visitor)
     else:
         st.markdown("the portal")
@@ -112,7 +107,7 @@ def test_left_open_a_question_is_asked_for_and_answered_the_portal_opens(languag
     with reading() as db:
         wordings = {row.kind: (row.wording, row.language) for row in db.exec(select(Consent).order_by(col(Consent.id)))}
         assert db.get_one(Customer, customer_of("family")).region_code == "RU-SPE"
-        assert not needs_welcome(db, visitor=visitor_of(customer_of("family")))
+    assert visitor_of(customer_of("family")).welcomed
     for kind in ConsentKind:
         asked = f"{said(f'consent.{kind.value}.question', language)} {said(f'consent.{kind.value}.means', language)}"
         assert wordings[kind] == (asked, language)
