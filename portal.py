@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import streamlit as st
@@ -108,16 +109,27 @@ def guest() -> None:
     run(page)
 
 
+def in_sections(shown: list[Screen], pages: dict[str, Any]) -> dict[str, list[Any]]:
+    """The pages by the title of their section: those without one first, each by itself."""
+    sections: dict[str, list[Any]] = {"": []}
+    for screen in shown:
+        title = t(f"section.{screen.section}") if screen.section else ""
+        sections.setdefault(title, []).append(pages[screen.name])
+    return sections
+
+
 def member(visitor: Visitor) -> None:
     """The portal of a signed-in person."""
     shown = screens_for(visitor.role, demo=settings().is_demo)
-    pages = {screen.name: page_of(screen, default=screen is shown[0], hidden=screen.in_menu) for screen in shown}
+    pages = {
+        screen.name: page_of(screen, default=screen is shown[0], hidden=screen.in_menu or screen.unlisted) for screen in shown
+    }
     from_letters = [page_of(screen, default=False, hidden=True) for screen in FROM_LETTERS]
     st.session_state["_door"] = pages[shown[0].name]
     foreign = [screen.path for screen in (*SCREENS, *PUBLIC[:2]) if screen not in shown and screen.path]
     lost = stand_ins("not_found", [*foreign, *asked()], title=t("shell.not_found_title"))
     shell.page_config("")  # before the navigation: else the front end looks outside for the icon of the page
-    page = st.navigation([*pages.values(), *from_letters, *lost], position="top")
+    page = st.navigation({**in_sections(shown, pages), " ": [*from_letters, *lost]}, position="top")
     screen = next((screen for screen in shown if pages[screen.name] is page), None)
     bar = [s for s in shown if s.in_bar]
     shell.page_config(page.title)
@@ -126,7 +138,7 @@ def member(visitor: Visitor) -> None:
     if bar:
         shell.phone_bar(
             [(pages[s.name], t(f"screen.{s.name}"), s.icon) for s in bar],
-            {t(f"screen.{s.name}"): pages[s.name] for s in shown if s not in bar},
+            {t(f"screen.{s.name}"): pages[s.name] for s in shown if s not in bar and not s.unlisted},
         )
     if screen is not None:
         remember(visitor, screen)

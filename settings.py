@@ -18,6 +18,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from rules.autopay import AutopayTerms
+from rules.bonus import BonusTerms
+from rules.payments import PaymentTerms
+from rules.terms import GatewayName
+
 ROOT = Path(__file__).parent
 
 
@@ -70,6 +75,12 @@ class Settings(BaseSettings):
     smtp_user: str = ""
     smtp_password: str = ""
     smtp_sender: str = ""
+
+    payment_gateway: GatewayName = GatewayName.TEST_BANK
+    """Who takes the cards. The test bank is for demos: production refuses it."""
+    yookassa_shop_id: str = ""
+    yookassa_secret_key: str = Field(default="", repr=False)
+    yookassa_api_url: str = "https://api.yookassa.ru/v3"
 
     session_idle_minutes: int = Field(default=30, ge=1)
     session_hours: int = Field(default=12, ge=1)
@@ -127,6 +138,10 @@ class Operator(BaseModel):
     logo_dark: str
     colour: str = Field(pattern=r"^#[0-9a-fA-F]{6}$")
     bank: Bank
+    payments: PaymentTerms = PaymentTerms()
+    bonus: BonusTerms = BonusTerms()
+    autopay: AutopayTerms = AutopayTerms()
+    """What the operator allows; each has defaults, a section of the file changes them."""
 
     def name(self, language: str) -> str:
         return self.name_en if language == "en" else self.name_ru
@@ -150,6 +165,10 @@ def settings() -> Settings:
         raise SettingsError(_first_sentence(error)) from None
     if not read.is_demo and read.secret_key is None:
         raise SettingsError("SECRET_KEY: production needs one of at least 32 characters")
+    if not read.is_demo and read.payment_gateway is GatewayName.TEST_BANK:
+        raise SettingsError("PAYMENT_GATEWAY: production takes no play money; set it to yookassa")
+    if read.payment_gateway is GatewayName.YOOKASSA and not (read.yookassa_shop_id and read.yookassa_secret_key):
+        raise SettingsError("YOOKASSA_SHOP_ID, YOOKASSA_SECRET_KEY: the gateway needs both")
     if not read.is_demo and read.public_url is None:
         raise SettingsError("PUBLIC_URL: production needs the portal's own address for links in letters")
     return read

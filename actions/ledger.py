@@ -19,7 +19,7 @@ OTHER_SIDE = {
     TransferCode.ONE_OFF: LedgerKind.REVENUE,
     TransferCode.LATE_FEE: LedgerKind.REVENUE,
 }
-"""Which account of the operator's own stands against the customer's."""
+"""Which account of the operator's own stands against the customer's. (BILLER_PAYMENT has no customer's: `post_to_biller`.)"""
 
 RAISES = {TransferCode.TOP_UP, TransferCode.BONUS_SPENT}
 """What raises the customer's balance; all else lowers it."""
@@ -79,6 +79,33 @@ def post(
         payment_id=payment_id,
         plan_id=plan_id,
         option_id=option_id,
+    )
+    db.add(posted)
+    db.flush()
+    return posted
+
+
+def post_to_biller(db: Session, *, amount_kopecks: int, key: str, occurred_at: datetime, payment_id: int) -> Transfer:
+    """Note that money came in which is a biller's, once per key; it touches no billing account and no kept balance.
+
+    Raises KeyReused for the same key with other content, ValueError for an amount that is not above zero. The caller holds
+    the lock of the payment, whose id is part of the key.
+    """
+    if amount_kopecks <= 0:
+        raise ValueError("a transfer moves more than nothing")
+    earlier = db.exec(select(Transfer).where(col(Transfer.billing_account_id).is_(None), col(Transfer.key) == key)).first()
+    if earlier is not None:
+        if (earlier.amount_kopecks, earlier.payment_id) != (amount_kopecks, payment_id):
+            raise KeyReused()
+        return earlier
+    posted = Transfer(
+        debit_id=_operators(db, LedgerKind.GATEWAY),
+        credit_id=_operators(db, LedgerKind.BILLERS),
+        amount_kopecks=amount_kopecks,
+        code=TransferCode.BILLER_PAYMENT,
+        key=key,
+        occurred_at=occurred_at,
+        payment_id=payment_id,
     )
     db.add(posted)
     db.flush()

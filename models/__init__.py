@@ -2,8 +2,10 @@
 
 from models.account import AttachCode, Attachment, BillingAccount
 from models.autopay import AutopayRule, AutopayRun
+from models.bank import BankCard, BankPayment, BankRefund
 from models.base import Table
 from models.bill import Bill, BillLine
+from models.biller import Biller, BillerField, BillerRegion, UtilityPayment, UtilityTemplate
 from models.bonus import BonusEntry, BonusLot
 from models.catalogue import Option, OptionPrice, OptionRegion, OptionRelation, Plan, PlanPrice
 from models.consent import Consent
@@ -13,8 +15,9 @@ from models.identity import ExternalIdentity
 from models.ledger import LedgerAccount, Transfer
 from models.login import LoginSession, Throttle
 from models.message import Message
-from models.payment import Payment, PaymentPart, SavedCard
+from models.payment import CardSetup, Payment, PaymentPart, SavedCard
 from models.proof import Proof
+from models.refund import Refund
 from models.region import Region
 from models.registration import Registration
 from models.second_factor import RecoveryCode, SecondFactor
@@ -27,11 +30,18 @@ __all__ = [
     "AuditEntry",
     "AutopayRule",
     "AutopayRun",
+    "BankCard",
+    "BankPayment",
+    "BankRefund",
     "Bill",
     "BillLine",
+    "Biller",
+    "BillerField",
+    "BillerRegion",
     "BillingAccount",
     "BonusEntry",
     "BonusLot",
+    "CardSetup",
     "Consent",
     "Credential",
     "Customer",
@@ -55,6 +65,7 @@ __all__ = [
     "PortalVisit",
     "Proof",
     "RecoveryCode",
+    "Refund",
     "Region",
     "Registration",
     "SavedCard",
@@ -64,4 +75,6 @@ __all__ = [
     "Table",
     "Throttle",
     "Transfer",
+    "UtilityPayment",
+    "UtilityTemplate",
 ]

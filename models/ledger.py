@@ -38,19 +38,30 @@ class LedgerAccount(Table, table=True):
 
 
 class Transfer(Table, table=True):
-    """One movement of money, once per idempotency key of its billing account. Rows are never changed or deleted (triggers)."""
+    """One movement of money, once per idempotency key of its billing account. Rows are never changed or deleted (triggers).
+
+    Only what is taken for a biller has no billing account: it passes through the operator's own accounts.
+    """
 
     __tablename__ = "transfer"
     __table_args__ = (
         sa.CheckConstraint("amount_kopecks > 0", name="positive"),
         sa.CheckConstraint("debit_id <> credit_id", name="two_accounts"),
+        sa.CheckConstraint("(code = 'biller_payment') = (billing_account_id IS NULL)", name="own_account"),
         sa.UniqueConstraint("billing_account_id", "key"),
+        sa.Index(
+            "uq_transfer_key_of_billers",
+            "key",
+            unique=True,
+            sqlite_where=sa.text("billing_account_id IS NULL"),
+            postgresql_where=sa.text("billing_account_id IS NULL"),
+        ),
         sa.Index("ix_transfer_billing_account_id_occurred_at", "billing_account_id", "occurred_at"),
         sa.Index("ix_transfer_occurred_at", "occurred_at"),
     )
 
     id: int = key()
-    billing_account_id: int = ref("billing_account.id")
+    billing_account_id: int | None = ref("billing_account.id", nullable=True)
     debit_id: int = ref("ledger_account.id")
     credit_id: int = ref("ledger_account.id")
     amount_kopecks: int = kopecks()

@@ -24,6 +24,10 @@ class Screen:
     in_menu: bool = False
     """In the menu under the person's name instead of the navigation."""
     demo_only: bool = False
+    section: str = ""
+    """Screens of one section stand together in the navigation under the text `section.<section>`."""
+    unlisted: bool = False
+    """Reached from other screens only: neither in the navigation nor in a menu."""
 
     @property
     def script(self) -> Path:
@@ -34,8 +38,8 @@ SCREENS = (
     Screen("home", "", "account/home.py", ":material/home:", CUSTOMERS, in_bar=True),
     Screen("accounts", "accounts", "account/accounts.py", ":material/folder_shared:", CUSTOMERS),
     Screen("services", "services", "account/services.py", ":material/tune:", CUSTOMERS, in_bar=True),
-    Screen("payments", "payments", "account/payments.py", ":material/receipt_long:", CUSTOMERS, in_bar=True),
-    Screen("autopay", "autopay", "account/autopay.py", ":material/autorenew:", CUSTOMERS, in_bar=True),
+    Screen("payments", "payments", "account/payments.py", ":material/receipt_long:", CUSTOMERS, in_bar=True, section="money"),
+    Screen("autopay", "autopay", "account/autopay.py", ":material/autorenew:", CUSTOMERS, in_bar=True, section="money"),
     Screen("bonus", "bonus", "account/bonus.py", ":material/loyalty:", CUSTOMERS),
     Screen("overview", "", "staff/overview.py", ":material/monitoring:", STAFF),
     Screen("profile", "profile", "account/profile.py", ":material/person:", CUSTOMERS | STAFF, in_menu=True),

@@ -264,6 +264,98 @@ class ConsentMissing(Refusal):
     code = "consent_missing"
 
 
+# --- paying ----------------------------------------------------------------------------------------
+class AmountMalformed(Refusal):
+    """What was typed is not a sum of money."""
+
+    code = "amount_malformed"
+
+
+class NothingToPay(Refusal):
+    """No account was chosen, or every sum is empty."""
+
+    code = "nothing_to_pay"
+
+
+class AccountClosed(Refusal):
+    """Facts: label."""
+
+    code = "account_closed"
+
+
+class PaidJustNow(Refusal):
+    """The same payment was made a moment ago; it may be made again by saying so. Facts: amount_kopecks, minutes."""
+
+    code = "paid_just_now"
+
+
+class GatewayDown(Refusal):
+    """The bank does not answer; nothing is known to have been charged, the payment is looked after."""
+
+    code = "gateway_down"
+
+
+class CardInUse(Refusal):
+    """Autopay charges it: another card has to be named first. Facts: rules (how many)."""
+
+    code = "card_in_use"
+
+
+class LooksLikeCard(Refusal):
+    """A label or text looks like a card number. Nothing of the kind is kept."""
+
+    code = "looks_like_card"
+
+
+# --- refunds ---------------------------------------------------------------------------------------
+class RefundTooMuch(Refusal):
+    """Facts: left_kopecks (what of the payment can still be given back)."""
+
+    code = "refund_too_much"
+
+
+class RefundImpossible(Refusal):
+    """Cash, a payment to a biller, or one that did not succeed."""
+
+    code = "refund_impossible"
+
+
+class ReasonMissing(Refusal):
+    code = "reason_missing"
+
+
+# --- bonus -----------------------------------------------------------------------------------------
+class NotEnoughPoints(Refusal):
+    """Facts: points (what there is), wanted."""
+
+    code = "not_enough_points"
+
+
+class PointsMalformed(Refusal):
+    """Points are whole and at least one."""
+
+    code = "points_malformed"
+
+
+# --- billers ---------------------------------------------------------------------------------------
+class BillerUnavailable(Refusal):
+    """Not offered in the person's region, or no more."""
+
+    code = "biller_unavailable"
+
+
+class BillerFieldWrong(Refusal):
+    """Facts: field (its label in the person's language), problem (a code; the sentence is `biller_field.<problem>`)."""
+
+    code = "biller_field_wrong"
+
+
+class TemplateNameMissing(Refusal):
+    """Facts: longest."""
+
+    code = "template_name_missing"
+
+
 # --- ledger ----------------------------------------------------------------------------------------
 class KeyReused(Refusal):
     """The same idempotency key came with other content."""

@@ -95,17 +95,21 @@ class OrderState(StrEnum):
 
 
 class LedgerKind(StrEnum):
-    """CUSTOMER accounts hold what the operator owes a billing account (negative: the account owes)."""
+    """CUSTOMER accounts hold what the operator owes a billing account (negative: the account owes).
+
+    BILLERS is what was taken for others (utilities) and has to be passed on to them.
+    """
 
     CUSTOMER = "customer"
     GATEWAY = "gateway"
     CASH = "cash"
     REVENUE = "revenue"
     BONUS = "bonus"
+    BILLERS = "billers"
 
 
 class TransferCode(StrEnum):
-    """Why money moved. Top-ups raise the customer's balance, charges lower it."""
+    """Why money moved. Top-ups raise the customer's balance, charges lower it; what is for a biller touches none."""
 
     TOP_UP = "top_up"
     PLAN_FEE = "plan_fee"
@@ -114,6 +118,7 @@ class TransferCode(StrEnum):
     LATE_FEE = "late_fee"
     BONUS_SPENT = "bonus_spent"
     REFUND = "refund"
+    BILLER_PAYMENT = "biller_payment"
 
     @property
     def is_charge(self) -> bool:
@@ -137,10 +142,21 @@ class PaymentState(StrEnum):
 
 
 class DeclineReason(StrEnum):
+    """Why a payment did not happen. NOT_CONFIRMED: 3-D Secure failed; NOT_FINISHED: the payer left, or it never began."""
+
     INSUFFICIENT_FUNDS = "insufficient_funds"
     CARD_EXPIRED = "card_expired"
     BANK_REFUSED = "bank_refused"
     LIMIT_EXCEEDED = "limit_exceeded"
+    CARD_BLOCKED = "card_blocked"
+    NOT_CONFIRMED = "not_confirmed"
+    NOT_FINISHED = "not_finished"
+    GATEWAY_REFUSED = "gateway_refused"
+
+    @property
+    def is_hard(self) -> bool:
+        """Whether the same card will not do tomorrow either: it is stolen, closed or expired."""
+        return self in (DeclineReason.CARD_BLOCKED, DeclineReason.CARD_EXPIRED)
 
 
 class CardBrand(StrEnum):
@@ -149,6 +165,34 @@ class CardBrand(StrEnum):
     MASTERCARD = "mastercard"
     MAESTRO = "maestro"
     MIR = "mir"
+
+
+class GatewayName(StrEnum):
+    """Who takes the cards. TEST_BANK is built in, for demos only."""
+
+    TEST_BANK = "test_bank"
+    YOOKASSA = "yookassa"
+
+
+class BillerCategory(StrEnum):
+    HOUSING = "housing"
+    POWER = "power"
+    GAS = "gas"
+    WATER = "water"
+    HEAT = "heat"
+    KINDERGARTEN = "kindergarten"
+    EDUCATION = "education"
+    PARKING = "parking"
+    SECURITY = "security"
+
+
+class BillerFieldKind(StrEnum):
+    """What is typed: PAYER_CODE digits under which the biller knows the payer; PERIOD a month; READING of a meter; TEXT."""
+
+    PAYER_CODE = "payer_code"
+    PERIOD = "period"
+    READING = "reading"
+    TEXT = "text"
 
 
 class AutopayTrigger(StrEnum):

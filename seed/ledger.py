@@ -173,7 +173,7 @@ class Ledger(Population):
         created, payer, method, card = moments[latest], payer[latest], method[latest], card[latest]
         declined = (method != CASH) & (rng.random(payments) < (0.0 if safely else 0.035))
         dropped = declined & (rng.random(payments) < 0.12)
-        why = 1 + pick(rng, DeclineReason, payments, (0.62, 0.0, 0.24, 0.14))
+        why = 1 + pick(rng, DeclineReason, payments, (0.62, 0.0, 0.24, 0.14, 0.0, 0.0, 0.0, 0.0))
         self._record(created, payer, total, method, card, np.where(dropped, DECLINED, SUCCEEDED), np.where(dropped, why, 0),
                      self._keys(payments), group, account, amount)  # fmt: skip
         again = np.flatnonzero(declined & ~dropped)

@@ -61,15 +61,34 @@ def test_a_demo_starts_from_nothing_and_fills_itself(tmp_path: Path):
         process.wait(20)
 
 
+PRODUCTION = {
+    "KABINET_MODE": "production",
+    "SECRET_KEY": "k" * 40,
+    "PUBLIC_URL": "https://my.example",
+    "PAYMENT_GATEWAY": "yookassa",
+    "YOOKASSA_SHOP_ID": "1",
+    "YOOKASSA_SECRET_KEY": "test",
+}
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        ({"PAYMENT_GATEWAY": "test_bank"}, "PAYMENT_GATEWAY: production takes no play money"),
+        ({"YOOKASSA_SECRET_KEY": ""}, "YOOKASSA_SHOP_ID, YOOKASSA_SECRET_KEY: the gateway needs both"),
+    ],
+)
+def test_production_takes_real_money_only(tmp_path: Path, other: dict[str, str], sentence: str):
+    assert sentence in says(start(free_port(), DATABASE_URL=f"sqlite:///{tmp_path / 'new.db'}", **{**PRODUCTION, **other}))
+
+
 def test_production_does_not_fill_an_empty_database_and_says_what_to_run(tmp_path: Path):
     file = tmp_path / "new.db"
     said = says(
         start(
             free_port(),
             DATABASE_URL=f"sqlite:///{file}",
-            KABINET_MODE="production",
-            SECRET_KEY="k" * 40,
-            PUBLIC_URL="https://my.example",
+            **PRODUCTION,
         )
     )
     assert "The database is empty. Run: python -m db upgrade" in said
@@ -92,9 +111,7 @@ def test_a_database_that_is_behind_is_named(tmp_path: Path, sqlite_template: Pat
         start(
             free_port(),
             DATABASE_URL=f"sqlite:///{file}",
-            KABINET_MODE="production",
-            SECRET_KEY="k" * 40,
-            PUBLIC_URL="https://my.example",
+            **PRODUCTION,
         )
     )
     assert "is at revision 0000" in said
