@@ -24,9 +24,11 @@ from routes.documents import DOCUMENT_ROUTES
 from routes.hardening import Hardening
 from routes.health import HEALTH_ROUTES
 from routes.identity import IDENTITY_ROUTES, IdentityTrip
+from routes.payments import PAYMENT_ROUTES
 from routes.proofs import PROOF_ROUTES
 from routes.pwa import pwa_routes
 from routes.session import SESSION_ROUTES
+from routes.webhooks import WEBHOOK_ROUTES
 from rules.refusals import Unavailable
 from settings import SettingsError, operator, settings
 from ui.widgets import shell
@@ -132,6 +134,8 @@ app = st.App(
         *DOCUMENT_ROUTES,
         *IDENTITY_ROUTES,
         *PROOF_ROUTES,
+        *PAYMENT_ROUTES,
+        *WEBHOOK_ROUTES,
         *pwa_routes(name=f"{_name} — личный кабинет", short_name=_name, colour=_about.colour),
     ],
     middleware=[

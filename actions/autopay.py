@@ -4,11 +4,12 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 import clock
+from actions.cards import usable
 from actions.performing import action
 from db import access
-from models import AutopayRule, SavedCard
+from models import AutopayRule
 from rules.autopay import AutopayTerms, RuleDraft, check_draft, conflicts
-from rules.refusals import CardUnusable, ConsentMissing, NotAllowed, RulesConflict
+from rules.refusals import ConsentMissing, NotAllowed, RulesConflict
 from rules.terms import AutopayAmount, AutopayState, AutopayTrigger, Right
 from rules.visitor import Visitor
 
@@ -42,7 +43,7 @@ def save_autopay_rule(
     rule = None if rule_id is None else _own(db, visitor, rule_id)
     if rule is not None and rule.billing_account_id != account_id:
         raise NotAllowed()
-    card = _usable(db, visitor, card_id)
+    card = usable(db, visitor, card_id)
     draft = RuleDraft(
         trigger=trigger,
         amount_kind=amount_kind,
@@ -106,7 +107,7 @@ def resume_autopay_rule(db: Session, *, visitor: Visitor, rule_id: int) -> None:
     """Let one's own paused rule run again from its next day on. Raises NotAllowed, RightTooLow, CardUnusable."""
     rule = _own(db, visitor, rule_id)
     access.account(db, visitor, rule.billing_account_id, Right.PAY)
-    _usable(db, visitor, rule.card_id)
+    usable(db, visitor, rule.card_id)
     if rule.state is AutopayState.PAUSED:
         _to(db, rule, AutopayState.ACTIVE, "")
 
@@ -122,7 +123,7 @@ def change_autopay_card(db: Session, *, visitor: Visitor, rule_id: int, card_id:
     """Charge another of one's own cards from now on; a pause stays. Raises NotAllowed, RightTooLow, CardUnusable."""
     rule = _own(db, visitor, rule_id)
     access.account(db, visitor, rule.billing_account_id, Right.PAY)
-    rule.card_id = _usable(db, visitor, card_id).id
+    rule.card_id = usable(db, visitor, card_id).id
     rule.changed_at = clock.now()
     db.add(rule)
 
@@ -142,20 +143,6 @@ def _own(db: Session, visitor: Visitor, rule_id: int) -> AutopayRule:
     if rule is None:
         raise NotAllowed()
     return rule
-
-
-def _usable(db: Session, visitor: Visitor, card_id: int) -> SavedCard:
-    """The visitor's own card that works today. Raises CardUnusable for any other, whatever the reason."""
-    card = db.exec(
-        select(SavedCard).where(
-            col(SavedCard.id) == card_id,
-            col(SavedCard.customer_id) == visitor.customer_id,
-            col(SavedCard.removed_at).is_(None),
-        )
-    ).first()
-    if card is None or card.expires_on < clock.today(visitor.time_zone):
-        raise CardUnusable()
-    return card
 
 
 def _rules_of(db: Session, account_id: int) -> list[AutopayRule]:

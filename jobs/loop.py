@@ -1,4 +1,4 @@
-"""The background of one process: a thread that carries out what is due and refreshes the figures. Never dies of an exception."""
+"""The background of one process: threads that carry out what is due and refresh the figures. They never die of an exception."""
 
 import logging
 import threading
@@ -8,7 +8,7 @@ from datetime import datetime
 import clock
 from actions.letters import send_due
 from actions.provisioning import carry_out_due, end_what_ran_out
-from jobs import closing, exports, figures
+from jobs import closing, exports, figures, money
 
 EVERY_SECONDS = 5
 _log = logging.getLogger("kabinet.jobs")
@@ -24,25 +24,34 @@ WORK: tuple[tuple[int, Callable[[datetime], object]], ...] = (
 )
 """What is done, and every how many rounds: those with 60 every five minutes."""
 
+AT_THE_GATEWAY: tuple[tuple[int, Callable[[datetime], object]], ...] = (
+    (1, money.settle_payments),
+    (12, money.settle_cards),
+)
+"""What waits for somebody else's answer, on a thread of its own: a bank that is slow holds up nothing else."""
+
+Work = tuple[tuple[int, Callable[[datetime], object]], ...]
+
 
 class Loop:
-    """The thread of one process."""
+    """The threads of one process."""
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        threading.Thread(target=self._work, name="kabinet-jobs", daemon=True).start()
+        for name, work in (("kabinet-jobs", WORK), ("kabinet-gateway", AT_THE_GATEWAY)):
+            threading.Thread(target=self._work, args=(work,), name=name, daemon=True).start()
 
     def stop(self) -> None:
         """Let the round under way finish and begin no other."""
         self._stopping.set()
 
-    def _work(self) -> None:
+    def _work(self, work: Work) -> None:
         rounds = 0
         while not self._stopping.wait(EVERY_SECONDS):
             rounds += 1
-            for every, job in WORK:
+            for every, job in work:
                 if rounds % every == 0:
                     run_safely(job)
 

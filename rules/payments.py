@@ -11,17 +11,15 @@ REPEAT_FOR = timedelta(minutes=15)
 
 Well above the time a request can be under way, well below the day for which gateways remember keys (YooKassa: 24 hours)."""
 
-GIVE_UP_AFTER = timedelta(hours=25)
-"""A payment that its gateway does not know, or still calls pending, after this will not come any more."""
-
-
 @dataclass(frozen=True, slots=True)
 class PaymentTerms:
-    """What one payment may be, in kopecks; `again_minutes`: an equal payment so soon after another is asked about first."""
+    """What one payment may be, in kopecks; `again_minutes`: an equal payment so soon after another is asked about first;
+    `tries_per_hour`: how many attempts one person has (stolen numbers are tried out in long rows)."""
 
     least_kopecks: int = 5_000
     most_kopecks: int = 1_000_000
     again_minutes: int = 10
+    tries_per_hour: int = 30
 
 
 def check_amount(amount_kopecks: int, *, terms: PaymentTerms) -> None:

@@ -289,6 +289,12 @@ class PaidJustNow(Refusal):
     code = "paid_just_now"
 
 
+class PaymentUnderWay(Refusal):
+    """The same payment was begun a moment ago and is not over; it may be begun again by saying so. Facts: amount_kopecks."""
+
+    code = "payment_under_way"
+
+
 class GatewayDown(Refusal):
     """The bank does not answer; nothing is known to have been charged, the payment is looked after."""
 

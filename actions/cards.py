@@ -1,0 +1,261 @@
+"""A person's saved cards: attaching one without paying, naming, choosing the default, deleting.
+
+Only what the gateway tells is kept: its token, brand, last four digits and expiry. A card number never comes here.
+"""
+
+import logging
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+from stdnum import luhn
+
+import clock
+from actions.performing import action
+from db import reading, transaction
+from integrations.gateway import CardCheck, GatewayRefused, KeptCard, NoAnswer, Standing
+from integrations.gateways import gateway_called
+from models import AutopayRule, CardSetup, Customer, SavedCard
+from rules.payments import may_repeat
+from rules.refusals import CardInUse, CardUnusable, LabelMalformed, LooksLikeCard, NotAllowed, TooManyAttempts
+from rules.terms import AutopayState, DeclineReason, PaymentState
+from rules.visitor import Visitor
+from settings import operator, settings
+
+LONGEST_LABEL = 40
+SETUPS_PER_HOUR = 10
+_log = logging.getLogger("kabinet.cards")
+
+
+@dataclass(frozen=True, slots=True)
+class SetupProgress:
+    """How attaching a card stands; PENDING with a `page_url`: the card is typed there. `known` as in `payments.Progress`."""
+
+    setup_id: int
+    state: PaymentState
+    page_url: str | None = None
+    reason: DeclineReason | None = None
+    card_id: int | None = None
+    known: bool = True
+
+
+def usable(db: Session, visitor: Visitor, card_id: int) -> SavedCard:
+    """The visitor's own card that works today. Raises CardUnusable for any other, whatever the reason."""
+    card = _own(db, visitor, card_id)
+    if card is None or card.expires_on < clock.today(visitor.time_zone):
+        raise CardUnusable()
+    return card
+
+
+def _own(db: Session, visitor: Visitor, card_id: int) -> SavedCard | None:
+    return db.exec(
+        select(SavedCard).where(
+            col(SavedCard.id) == card_id,
+            col(SavedCard.customer_id) == visitor.customer_id,
+            col(SavedCard.removed_at).is_(None),
+        )
+    ).first()
+
+
+def keep(db: Session, *, customer_id: int, card: KeptCard, now: datetime) -> SavedCard:
+    """Save a card that the gateway keeps for this person; the same card again only gets its new token. The first is the default.
+
+    Rows of one person are made one after the other: their own row is locked.
+    """
+    db.exec(select(Customer.id).where(col(Customer.id) == customer_id).with_for_update()).one()
+    mine = db.exec(select(SavedCard).where(col(SavedCard.customer_id) == customer_id, col(SavedCard.removed_at).is_(None))).all()
+    same = (card.brand, card.last_four, card.expires_on)
+    for saved in mine:
+        if saved.token == card.token or (saved.brand, saved.last_four, saved.expires_on) == same:
+            saved.token = card.token
+            db.add(saved)
+            db.flush()
+            return saved
+    saved = SavedCard(
+        customer_id=customer_id,
+        token=card.token,
+        brand=card.brand,
+        last_four=card.last_four,
+        expires_on=card.expires_on,
+        is_default=not mine,
+        added_at=now,
+    )
+    db.add(saved)
+    db.flush()
+    return saved
+
+
+@action("begin_card_setup")
+def begin_card_setup(db: Session, *, visitor: Visitor, key: str, return_url: str) -> int:
+    """Write down that the visitor attaches a card without paying; returns the id of the attempt. The same key is the same one.
+
+    Raises TooManyAttempts.
+    """
+    db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update()).one()
+    mine = select(CardSetup).where(col(CardSetup.customer_id) == visitor.customer_id)
+    earlier = db.exec(mine.where(col(CardSetup.key) == key)).first()
+    if earlier is not None:
+        return earlier.id
+    now = clock.now()
+    if len(db.exec(mine.where(col(CardSetup.created_at) >= now - timedelta(hours=1))).all()) >= SETUPS_PER_HOUR:
+        raise TooManyAttempts(minutes=60)
+    setup = CardSetup(
+        customer_id=visitor.customer_id,
+        state=PaymentState.PENDING,
+        key=key,
+        created_at=now,
+        gateway=settings().payment_gateway,
+        gateway_key=uuid.uuid4().hex,
+    )
+    db.add(setup)
+    db.flush()
+    setup.return_url = return_url.replace("{setup}", str(setup.id))
+    db.add(setup)
+    return setup.id
+
+
+def setup_progress(*, visitor: Visitor, setup_id: int) -> SetupProgress:
+    """Take the visitor's own attempt as far as it goes now, and say where it is. Raises NotAllowed."""
+    with reading() as db:
+        setup = db.get(CardSetup, setup_id)
+        if setup is None or setup.customer_id != visitor.customer_id:
+            raise NotAllowed()
+    return advance_setup(setup_id)
+
+
+def advance_setup(setup_id: int) -> SetupProgress:
+    """Ask the gateway how the check of a card stands, and keep the card once it is done. Safe to repeat."""
+    with reading() as db:
+        setup = db.get_one(CardSetup, setup_id)
+    if setup.state is not PaymentState.PENDING:
+        return SetupProgress(setup_id, setup.state, reason=setup.decline_reason, card_id=setup.card_id)
+    gateway, now = gateway_called(setup.gateway), clock.now()
+    standing: Standing | None = None
+    try:
+        if setup.gateway_ref:
+            standing = gateway.ask_check(setup.gateway_ref)
+        elif may_repeat(created_at=setup.created_at, now=now):
+            wish = CardCheck(key=setup.gateway_key, description=operator().name_ru, return_url=setup.return_url)
+            standing = gateway.check_card(wish)
+    except NoAnswer as error:
+        _log.warning("card setup %s: no answer from the gateway: %s", setup_id, error)
+        return SetupProgress(setup_id, PaymentState.PENDING, known=False)
+    except GatewayRefused as error:
+        _log.error("card setup %s: refused by the gateway: %s", setup_id, error)
+    with transaction() as db:
+        return _settle(db, setup_id, standing, now)
+
+
+def _settle(db: Session, setup_id: int, standing: Standing | None, now: datetime) -> SetupProgress:
+    """No standing: the gateway does not know it, or will not have it; no money is in it, so it is over."""
+    setup = db.exec(select(CardSetup).where(col(CardSetup.id) == setup_id).with_for_update()).one()
+    if setup.state is PaymentState.PENDING:
+        setup.asked_at = now
+        if standing is None:
+            setup.state, setup.decline_reason = PaymentState.DECLINED, DeclineReason.GATEWAY_REFUSED
+        else:
+            setup.gateway_ref = standing.ref
+            if standing.state is PaymentState.DECLINED or (standing.state is PaymentState.SUCCEEDED and not standing.card):
+                setup.state, setup.decline_reason = PaymentState.DECLINED, standing.reason or DeclineReason.BANK_REFUSED
+            elif standing.card is not None:
+                setup.card_id = keep(db, customer_id=setup.customer_id, card=standing.card, now=now).id
+                setup.state = PaymentState.SUCCEEDED
+        if setup.state is not PaymentState.PENDING:
+            setup.settled_at = now
+        db.add(setup)
+    page_url = standing.page_url if standing is not None and setup.state is PaymentState.PENDING else None
+    return SetupProgress(setup_id, setup.state, page_url, setup.decline_reason, setup.card_id)
+
+
+def settle_setups(now: datetime) -> int:
+    """Ask about attempts of the last day that nobody came back from; returns how many came to an end."""
+    with reading() as db:
+        open_ = db.exec(
+            select(CardSetup.id).where(
+                col(CardSetup.state) == PaymentState.PENDING,
+                col(CardSetup.created_at) <= now - timedelta(minutes=1),
+                sa.or_(col(CardSetup.asked_at).is_(None), col(CardSetup.asked_at) <= now - timedelta(minutes=5)),
+            )
+        ).all()
+    return sum(advance_setup(setup_id).state is not PaymentState.PENDING for setup_id in open_)
+
+
+@action("choose_default_card")
+def choose_default_card(db: Session, *, visitor: Visitor, card_id: int) -> None:
+    """Make one of one's own cards the one that is offered first. Raises CardUnusable."""
+    chosen = usable(db, visitor, card_id)
+    db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update()).one()
+    for card in db.exec(
+        select(SavedCard).where(col(SavedCard.customer_id) == visitor.customer_id, col(SavedCard.removed_at).is_(None))
+    ):
+        card.is_default = card.id == chosen.id
+        db.add(card)
+
+
+@action("rename_card")
+def rename_card(db: Session, *, visitor: Visitor, card_id: int, label: str) -> None:
+    """Give one's own card a name; an empty one takes it away. Raises CardUnusable, LabelMalformed, LooksLikeCard."""
+    card = _own(db, visitor, card_id)
+    if card is None:
+        raise CardUnusable()
+    label = " ".join(label.split())
+    if len(label) > LONGEST_LABEL or not label.isprintable():
+        raise LabelMalformed(longest=LONGEST_LABEL)
+    if has_card_number(label):
+        raise LooksLikeCard()
+    card.label = label
+    db.add(card)
+
+
+@action("remove_card")
+def remove_card(db: Session, *, visitor: Visitor, card_id: int, move_to_card_id: int | None = None) -> None:
+    """Delete one's own card. Autopay rules that charge it move to another card of theirs, or the deletion is refused.
+
+    Raises CardUnusable (not theirs, or the other one will not do), CardInUse.
+    """
+    db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update()).one()
+    card = _own(db, visitor, card_id)
+    if card is None:
+        raise CardUnusable()
+    rules = db.exec(
+        select(AutopayRule)
+        .where(col(AutopayRule.card_id) == card_id, col(AutopayRule.state) != AutopayState.DELETED)
+        .with_for_update()
+    ).all()
+    if rules:
+        if move_to_card_id is None:
+            raise CardInUse(rules=len(rules))
+        other = usable(db, visitor, move_to_card_id)
+        if other.id == card.id:
+            raise CardUnusable()
+        for rule in rules:
+            rule.card_id, rule.changed_at = other.id, clock.now()
+            db.add(rule)
+    card.removed_at = clock.now()
+    if card.is_default:
+        card.is_default = False
+        heir = db.exec(
+            select(SavedCard)
+            .where(
+                col(SavedCard.customer_id) == visitor.customer_id,
+                col(SavedCard.removed_at).is_(None),
+                col(SavedCard.id) != card.id,
+            )
+            .order_by(col(SavedCard.expires_on) < clock.today(visitor.time_zone), col(SavedCard.id))
+        ).first()
+        if heir is not None:
+            heir.is_default = True
+            db.add(heir)
+    db.add(card)
+
+
+def has_card_number(text: str) -> bool:
+    """Whether 13 to 19 digits in a row (spaces and dashes aside) pass Luhn's check: a number that must not be kept."""
+    digits = "".join(sign for sign in text if sign.isdigit() and sign.isascii())
+    return any(
+        luhn.is_valid(digits[start : start + length])
+        for length in range(13, 20)
+        for start in range(max(0, len(digits) - length + 1))
+    )
