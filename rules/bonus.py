@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from rules.periods import add_months
+from rules.refusals import NotEnoughPoints
 from rules.terms import BonusLevel
 
 
@@ -23,6 +24,14 @@ class BonusTerms:
     birthday_points: int = 100
     privilege_from_kopecks: int = 1_500_000
     vip_from_kopecks: int = 4_000_000
+
+    def __post_init__(self) -> None:
+        if self.kopecks_per_point < 1 or self.lifetime_months < 1:
+            raise ValueError("a point costs at least a kopeck and lives at least a month")
+        if min(self.autopay_extra_percent, self.profile_points, self.e_bill_points, self.birthday_points) < 0:
+            raise ValueError("points are not granted below zero")
+        if not 0 < self.privilege_from_kopecks < self.vip_from_kopecks:
+            raise ValueError("vip_from_kopecks is above privilege_from_kopecks, both above zero")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +78,6 @@ class Expiring:
     on: date | None
 
 
-class NotEnoughPoints(ValueError):
-    """More points were asked for than the lots still hold."""
-
-    def __init__(self, available: int, wanted: int) -> None:
-        super().__init__(f"{wanted} points wanted, {available} available")
-        self.available = available
-        self.wanted = wanted
-
-
 def points_for_payment(*, amount_kopecks: int, by_autopay: bool, terms: BonusTerms) -> PointsEarned:
     """Points for a payment: one for each full step of money, and a percentage of those more by autopay.
 
@@ -88,6 +88,22 @@ def points_for_payment(*, amount_kopecks: int, by_autopay: bool, terms: BonusTer
     base = amount_kopecks // terms.kopecks_per_point
     extra = base * terms.autopay_extra_percent // 100 if by_autopay else 0
     return PointsEarned(base=base, autopay_extra=extra, total=base + extra)
+
+
+def points_kept(*, granted: int, paid_kopecks: int, back_kopecks: int, by_autopay: bool, terms: BonusTerms) -> int:
+    """How many of the points granted for a payment it keeps when so much of it was given back, at most `granted`.
+
+    Under the terms of the grant that is what the rest would have earned alone. Terms may have changed since: then it is
+    what was granted, in the proportion in which today's terms see the rest and the whole, rounded down.
+    Raises ValueError unless 0 <= back <= paid.
+    """
+    if not 0 <= back_kopecks <= paid_kopecks:
+        raise ValueError("no less than nothing and no more than was paid goes back")
+    rest = points_for_payment(amount_kopecks=paid_kopecks - back_kopecks, by_autopay=by_autopay, terms=terms).total
+    whole = points_for_payment(amount_kopecks=paid_kopecks, by_autopay=by_autopay, terms=terms).total
+    if whole == 0:
+        return granted * (paid_kopecks - back_kopecks) // paid_kopecks if paid_kopecks else granted
+    return granted * rest // whole
 
 
 def level_for(*, paid_last_year_kopecks: int, terms: BonusTerms) -> LevelStanding:
@@ -119,7 +135,7 @@ def spend(*, lots: Sequence[Lot], points: int, today: date) -> tuple[LotUse, ...
     )
     available = _held(alive)
     if points > available:
-        raise NotEnoughPoints(available=available, wanted=points)
+        raise NotEnoughPoints(points=available, wanted=points)
     uses = []
     for lot in alive:
         taken = min(points, lot.remaining)

@@ -12,7 +12,6 @@ from rules.bonus import (
     LevelStanding,
     Lot,
     LotUse,
-    NotEnoughPoints,
     PointsEarned,
     expire,
     expires_on,
@@ -21,6 +20,7 @@ from rules.bonus import (
     points_for_payment,
     spend,
 )
+from rules.refusals import NotEnoughPoints
 from rules.terms import BonusLevel
 
 TERMS = BonusTerms()
@@ -102,7 +102,7 @@ def test_points_are_gone_on_their_day_and_not_before() -> None:
     assert spend(lots=lots, points=30, today=TODAY) == (LotUse(2, 30),)
     with pytest.raises(NotEnoughPoints) as refused:
         spend(lots=lots, points=31, today=TODAY)
-    assert (refused.value.available, refused.value.wanted) == (30, 31)
+    assert refused.value.facts == {"points": 30, "wanted": 31}
 
 
 @pytest.mark.parametrize("points", [0, -1])
