@@ -26,6 +26,7 @@ WORK: tuple[tuple[int, Callable[[datetime], object]], ...] = (
 
 AT_THE_GATEWAY: tuple[tuple[int, Callable[[datetime], object]], ...] = (
     (1, money.settle_payments),
+    (1, money.settle_money_back),
     (12, money.settle_cards),
 )
 """What waits for somebody else's answer, on a thread of its own: a bank that is slow holds up nothing else."""

@@ -37,12 +37,14 @@ class Screen:
 SCREENS = (
     Screen("home", "", "account/home.py", ":material/home:", CUSTOMERS, in_bar=True),
     Screen("accounts", "accounts", "account/accounts.py", ":material/folder_shared:", CUSTOMERS),
+    Screen("pay", "pay", "account/pay.py", ":material/account_balance_wallet:", CUSTOMERS, in_bar=True, section="money"),
     Screen("services", "services", "account/services.py", ":material/tune:", CUSTOMERS, in_bar=True),
-    Screen("payments", "payments", "account/payments.py", ":material/receipt_long:", CUSTOMERS, in_bar=True, section="money"),
+    Screen("payments", "payments", "account/payments.py", ":material/receipt_long:", CUSTOMERS, section="money"),
     Screen("autopay", "autopay", "account/autopay.py", ":material/autorenew:", CUSTOMERS, in_bar=True, section="money"),
     Screen("bonus", "bonus", "account/bonus.py", ":material/loyalty:", CUSTOMERS),
     Screen("overview", "", "staff/overview.py", ":material/monitoring:", STAFF),
     Screen("profile", "profile", "account/profile.py", ":material/person:", CUSTOMERS | STAFF, in_menu=True),
+    Screen("cards", "cards", "account/cards.py", ":material/credit_card:", CUSTOMERS, in_menu=True),
     Screen("mailbox", "mailbox", "account/mailbox.py", ":material/mail:", CUSTOMERS, in_menu=True, demo_only=True),
     Screen("security", "security", "account/security.py", ":material/shield:", CUSTOMERS | STAFF, in_menu=True),
 )

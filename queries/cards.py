@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import date
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
-from models import SavedCard
-from rules.terms import CardBrand
+from models import AutopayRule, SavedCard
+from rules.terms import AutopayState, CardBrand
 from rules.visitor import Visitor
 
 SOON_DAYS = 30
@@ -39,3 +39,13 @@ def saved_cards(db: Session, *, visitor: Visitor) -> list[Card]:
         .order_by(col(SavedCard.is_default).desc(), col(SavedCard.id))
     )
     return [Card(card.id, card.brand, card.last_four, card.expires_on, card.label, card.is_default) for card in rows]
+
+
+def rules_by_card(db: Session, *, visitor: Visitor) -> dict[int, int]:
+    """Card → how many of the visitor's autopay rules charge it; cards without rules are left out."""
+    rows = db.execute(
+        select(AutopayRule.card_id, func.count())
+        .where(col(AutopayRule.customer_id) == visitor.customer_id, col(AutopayRule.state) != AutopayState.DELETED)
+        .group_by(col(AutopayRule.card_id))
+    )
+    return {row[0]: row[1] for row in rows}

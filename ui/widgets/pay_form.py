@@ -1,0 +1,202 @@
+"""The form that pays accounts: which ones, how much each, from which card."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import streamlit as st
+
+from actions import perform
+from actions.payments import begin_payment
+from queries.cards import Card
+from queries.home import AccountCard
+from rules.money import parse_amount
+from rules.payments import check_amount, suggested
+from rules.refusals import AmountMalformed, AmountOutOfRange, NothingToPay, PaidJustNow, PaymentUnderWay, Refusal
+from rules.terms import AccountStatus, Language, Right
+from settings import operator
+from texts import day, language, md, money, sentence, t
+from ui.widgets.account import account_name, account_title
+from ui.widgets.feedback import refuse, refused_here
+from ui.widgets.paying import Choice, method_field, return_url, will_leave
+from ui.widgets.session import signed_in
+
+_NONCE, _AGAIN = "_pay_nonce", "_pay_again"
+DECIMAL = {Language.RU: ",", Language.EN: "."}
+
+
+def payable(accounts: Sequence[AccountCard]) -> list[AccountCard]:
+    """The accounts that the person may pay."""
+    return [card for card in accounts if card.right.covers(Right.PAY) and card.status is not AccountStatus.CLOSED]
+
+
+def wanted(card: AccountCard) -> int:
+    """What is suggested for an account, in kopecks; 0: nothing."""
+    return suggested(due=card.due, runway=card.runway, balance_kopecks=card.balance_kopecks)
+
+
+def begin(accounts: Sequence[AccountCard], asked: int | None) -> None:
+    """Fill the form when it is opened: the account it was opened for, else those that owe, else the first."""
+    if st.session_state.get(_NONCE) and st.session_state.get("pay_opened_for") == asked:
+        return
+    st.session_state[_NONCE], st.session_state["pay_opened_for"] = uuid.uuid4().hex, asked
+    st.session_state.pop(_AGAIN, None)
+    owing = {card.account_id for card in accounts if card.due.amount_kopecks}
+    chosen = {asked} if asked is not None else owing or {accounts[0].account_id}
+    for card in accounts:
+        st.session_state[f"pay_on_{card.account_id}"] = card.account_id in chosen
+        st.session_state[f"pay_sum_{card.account_id}"] = _typed(_first_sum(card, alone=len(chosen) == 1))
+
+
+def forget() -> None:
+    """The next form begins anew; called when a payment is over."""
+    st.session_state.pop(_NONCE, None)
+    st.session_state.pop(_AGAIN, None)
+
+
+def _first_sum(card: AccountCard, *, alone: bool) -> int:
+    """A sum that can be paid as it stands: alone, at least the least of a payment."""
+    sum_ = wanted(card)
+    return max(sum_, operator().payments.least_kopecks) if sum_ and alone else sum_
+
+
+def _typed(kopecks: int) -> str:
+    """A sum as a person would type it; nothing for nothing."""
+    roubles, rest = divmod(kopecks, 100)
+    return "" if not kopecks else f"{roubles}{DECIMAL[language()]}{rest:02d}" if rest else str(roubles)
+
+
+def form(accounts: Sequence[AccountCard], cards: Sequence[Card], today: date) -> None:
+    """The whole form, ending in the one button."""
+    several = len(accounts) > 1
+    if several:
+        st.caption(t("pay.choose"))
+    parts: dict[int, int] = {}
+    wrong: set[int] = set()
+    for card in accounts:
+        with st.container(border=True, gap="xsmall", key=f"pay_row_{card.account_id}"):
+            _row(card, several, today, parts, wrong)
+    left, right = st.columns(2, gap="large")
+    with left:
+        choice = method_field(cards, today, "pay")
+    total = sum(parts.values())
+    with right:
+        _total(total, wrong)
+        refused_here("pay")
+        again = st.session_state.get(_AGAIN, False)
+        label = (
+            t("pay.again" if again else "pay.button", sum=money(total, exact=total % 100 != 0))
+            if total
+            else t("pay.button_empty")
+        )
+        st.button(label, type="primary", icon=":material/lock:", key="pay_now", width="stretch", on_click=_pay,
+                  args=(parts, frozenset(wrong), choice, again))  # fmt: skip
+        st.caption(t("pay.no_commission"))
+
+
+def _row(card: AccountCard, several: bool, today: date, parts: dict[int, int], wrong: set[int]) -> None:
+    """One account: chosen or not, what falls due, how much to pay. Fills in `parts`, or `wrong`."""
+    id_ = card.account_id
+    what, how_much = st.columns([3, 2], vertical_alignment="center", gap="small")
+    with what, st.container(gap=None):
+        if several:
+            chosen = st.checkbox(account_title(card.label, card.service), key=f"pay_on_{id_}")
+        else:
+            chosen = True
+            st.markdown(account_title(card.label, card.service))
+        st.caption(_standing(card, today))
+    with how_much:
+        typed = st.text_input(
+            t("pay.sum_for", account=account_name(card.label, card.service)),
+            key=f"pay_sum_{id_}",
+            placeholder=t("pay.sum_placeholder"),
+            label_visibility="collapsed",
+            disabled=not chosen,
+            icon=":material/currency_ruble:",
+            autocomplete="off",
+            max_chars=20,
+            live=True,
+        )
+        if chosen and typed:
+            try:
+                parts[id_] = read_sum(typed)
+            except Refusal as refusal:
+                wrong.add(id_)
+                st.markdown(f":red[:small[:material/error: {md(sentence(refusal))}]]")
+
+
+def read_sum(typed: str) -> int:
+    """Kopecks from what was typed. Raises AmountMalformed, also for zero and less."""
+    try:
+        kopecks = parse_amount(typed)
+    except ValueError:
+        raise AmountMalformed() from None
+    if kopecks <= 0:
+        raise AmountMalformed()
+    return kopecks
+
+
+def _standing(card: AccountCard, today: date) -> str:
+    said = [] if card.is_own else [md(card.holder)]
+    if card.due.overdue_kopecks:
+        said.append(t("pay.overdue", sum=money(card.due.amount_kopecks)))
+    elif card.due.amount_kopecks and card.due.due_on:
+        said.append(t("pay.due", sum=money(card.due.amount_kopecks), day=day(card.due.due_on, this_year=today.year)))
+    elif wanted(card):
+        on = day(card.runway.next_charge_on, this_year=today.year)
+        said.append(t("pay.lacks", sum=money(wanted(card)), day=on))
+    else:
+        said.append(t("pay.nothing_due", balance=money(card.balance_kopecks)))
+    return " · ".join(said)
+
+
+def _total(total: int, wrong: set[int]) -> None:
+    st.metric(t("pay.total"), money(total))
+    if total and not wrong and not in_range(total):
+        terms = operator().payments
+        refusal = AmountOutOfRange(least_kopecks=terms.least_kopecks, most_kopecks=terms.most_kopecks)
+        st.markdown(f":red[:small[:material/error: {md(sentence(refusal))}]]")
+
+
+def in_range(total: int) -> bool:
+    """Whether one payment may be of this sum."""
+    try:
+        check_amount(total, terms=operator().payments)
+    except AmountOutOfRange:
+        return False
+    return True
+
+
+def _pay(parts: Mapping[int, int], wrong: frozenset[int], choice: Choice, again: bool) -> None:
+    """Begin the payment; a callback. The key belongs to this form and this content: a second click is the same payment."""
+    st.session_state.pop(_AGAIN, None)
+    if wrong:
+        refuse("pay", AmountMalformed())
+        return
+    if not parts:
+        refuse("pay", NothingToPay())
+        return
+    if not in_range(sum(parts.values())):
+        return  # said under the total
+    content = f"{sorted(parts.items())} {choice} {again}"
+    key = uuid.uuid5(uuid.UUID(st.session_state[_NONCE]), content).hex
+    try:
+        begun = perform(
+            begin_payment,
+            visitor=signed_in(),
+            parts=dict(parts),
+            key=key,
+            card_id=choice.card_id,
+            keep_card=choice.keep_card,
+            return_url=return_url(),
+            again=again,
+        )
+    except (PaidJustNow, PaymentUnderWay) as refusal:
+        st.session_state[_AGAIN] = True
+        refuse("pay", refusal)
+    except Refusal as refusal:
+        refuse("pay", refusal)
+    else:
+        will_leave(f"payment-{begun.payment_id}")
+        st.query_params.clear()
+        st.query_params["payment"] = str(begun.payment_id)
