@@ -3,11 +3,13 @@
 from sqlmodel import Session, col, select
 
 import clock
+from actions.bonus import grant_once
 from actions.performing import action
 from models import Consent, Customer, Region
 from rules.refusals import FieldWrong, NotAllowed
-from rules.terms import ConsentKind, Role
+from rules.terms import BonusSource, ConsentKind, Role
 from rules.visitor import Visitor
+from settings import operator
 
 PRESELECTED = frozenset({ConsentKind.E_STATEMENTS, ConsentKind.E_BILL})
 """The questions whose "yes" may stand in the form beforehand: how documents of an existing contract are delivered.
@@ -44,6 +46,7 @@ def answer_questions(
     person.region_code = known_region(db, region_code)
     person.welcomed_at = clock.now()
     db.add(person)
+    grant_once(db, person.id, BonusSource.PROFILE, operator().bonus.profile_points, "profile", person.welcomed_at)
     for kind in ConsentKind:
         _keep(db, visitor, kind, answers[kind], wordings[kind])
 
@@ -94,3 +97,5 @@ def _keep(db: Session, visitor: Visitor, kind: ConsentKind, given: bool, wording
             at=clock.now(),
         )
     )
+    if kind is ConsentKind.E_BILL and given:
+        grant_once(db, visitor.customer_id, BonusSource.E_BILL, operator().bonus.e_bill_points, "e_bill", clock.now())

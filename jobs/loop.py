@@ -8,7 +8,7 @@ from datetime import datetime
 import clock
 from actions.letters import send_due
 from actions.provisioning import carry_out_due, end_what_ran_out
-from jobs import closing, exports, figures, money
+from jobs import bonus, closing, exports, figures, money
 
 EVERY_SECONDS = 5
 _log = logging.getLogger("kabinet.jobs")
@@ -20,6 +20,8 @@ WORK: tuple[tuple[int, Callable[[datetime], object]], ...] = (
     (60, exports.drop_due),
     (60, closing.erase_due),
     (60, end_what_ran_out),
+    (60, bonus.expire_due),
+    (60, bonus.greet_due),
     (60, figures.refresh),
 )
 """What is done, and every how many rounds: those with 60 every five minutes."""

@@ -11,6 +11,9 @@ from rules.periods import add_months
 from rules.refusals import NotEnoughPoints
 from rules.terms import BonusLevel
 
+KOPECKS_OF_A_POINT = 100
+"""What a point is worth when it is spent."""
+
 
 @dataclass(frozen=True, slots=True)
 class BonusTerms:
@@ -88,6 +91,13 @@ def points_for_payment(*, amount_kopecks: int, by_autopay: bool, terms: BonusTer
     base = amount_kopecks // terms.kopecks_per_point
     extra = base * terms.autopay_extra_percent // 100 if by_autopay else 0
     return PointsEarned(base=base, autopay_extra=extra, total=base + extra)
+
+
+def points_for_price(amount_kopecks: int) -> int:
+    """How many points pay a sum: a started rouble takes a whole point. Raises ValueError for a negative sum."""
+    if amount_kopecks < 0:
+        raise ValueError("a price is not negative")
+    return -(-amount_kopecks // KOPECKS_OF_A_POINT)
 
 
 def points_kept(*, granted: int, paid_kopecks: int, back_kopecks: int, by_autopay: bool, terms: BonusTerms) -> int:
