@@ -16,6 +16,7 @@ from texts.formats import MINUS
 from ui.charts.money import by_service, monthly_money, year_against_year
 from ui.widgets import operations as history
 from ui.widgets.chart import drawn, show_chart
+from ui.widgets.printout import printout_button, printout_dialog
 from ui.widgets.session import signed_in
 
 PAGE = 25
@@ -57,7 +58,8 @@ def tiles(seen: MoneyReport) -> None:
 
 
 visitor = signed_in()
-st.title(t("payments.title"), anchor=False)
+head = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom")
+head.title(t("payments.title"), anchor=False, width="content")
 with reading() as db:
     accounts = attached_accounts(db, visitor=visitor)
     history_now = standing(db, visitor=visitor)
@@ -73,6 +75,9 @@ if since is None:
 
 today = clock.today("Europe/Moscow")
 chosen = history.filters(accounts, since=since, until=max(since, accounting_month(clock.now())))
+with head:
+    printout_button(chosen, accounts, today)
+printout_dialog(accounts, today)
 # The database is part of the version: a demo that is pointed at another one has another history.
 version = (settings().database_url, *history_now.version)
 seen = history.report(visitor, chosen.first, chosen.last, chosen.narrowing, today, language(), version)
