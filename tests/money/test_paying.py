@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -39,6 +40,8 @@ from settings import operator
 from tests.money.bank import balance, bank, later, leaves, pays, receipts, saved, transfers
 from tests.money.world import World
 
+_worlds = count(1)
+
 
 class Payer:
     """Somebody with two accounts, and what they do."""
@@ -46,6 +49,7 @@ class Payer:
     def __init__(self) -> None:
         with transaction() as db:
             world = World(db)
+            world.number = next(_worlds) * 100  # so that two of them have different accounts
             person = world.person()
             person.email, person.email_confirmed_at = f"payer-{person.id}@kabinet.example", clock.now()
             db.add(person)
