@@ -8,7 +8,7 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
-from models import Attachment, BillingAccount, BonusEntry, BonusLot, Payment, PaymentPart, Transfer
+from models import Attachment, BillingAccount, BonusEntry, BonusLot, Payment, PaymentPart, Transfer, UtilityPayment
 from queries.figures import _MonthOfMoment, month_begins_at
 from rules.bonus import Lot
 from rules.periods import add_months, month_start, months_between, next_month
@@ -55,13 +55,17 @@ def open_lots(db: Session, *, visitor: Visitor, today: date) -> list[BonusLotRow
 
 
 def paid_last_year(db: Session, *, visitor: Visitor, today: date) -> int:
-    """What the visitor paid in the last twelve months and did not get back, in kopecks: it decides the level."""
+    """What the visitor paid for accounts in the last twelve months and did not get back, in kopecks: it decides the level.
+
+    Money that only passes through to billers does not count.
+    """
     a_year_ago = add_months(today, -12)
     since = month_begins_at(month_start(a_year_ago)) + timedelta(days=a_year_ago.day - 1)
     mine = (
         col(Payment.payer_id) == visitor.customer_id,
         col(Payment.created_at) >= since,
         col(Payment.state) == PaymentState.SUCCEEDED,
+        ~select(UtilityPayment.payment_id).where(col(UtilityPayment.payment_id) == col(Payment.id)).exists(),
     )
     paid = db.exec(select(func.sum(Payment.amount_kopecks)).where(*mine)).one()
     # Ledger rows are found by account and moment: there is no way from a payment to them by index.
@@ -102,18 +106,25 @@ def points_by_month(db: Session, *, visitor: Visitor, first: date, last: date) -
     )
 
 
+def points_of_payment(db: Session, *, visitor: Visitor, payment_id: int) -> int:
+    """What a payment of the visitor's own earned and has kept, in points; 0 for any other, and for one without points."""
+    kept = select(func.sum(BonusEntry.points)).where(
+        col(BonusEntry.customer_id) == visitor.customer_id,
+        col(BonusEntry.payment_id) == payment_id,
+        col(BonusEntry.kind).in_((BonusKind.EARNED, BonusKind.REVERSED)),
+    )
+    return max(0, int(db.exec(kept).one() or 0))
+
+
 def _events(visitor: Visitor) -> "sa.Select[*tuple[object, ...]]":
-    """Entries of one moment, kind and account are one event: spending takes from several lots."""
+    """Entries of one moment, kind, account and, when earned, source are one event: spending takes from several lots."""
+    source = sa.case((col(BonusEntry.kind) == BonusKind.EARNED, sa.type_coerce(col(BonusLot.source), sa.String)))
     keys = [col(BonusEntry.occurred_at), col(BonusEntry.kind), col(BonusEntry.billing_account_id)]
     return (
-        sa.select(
-            *keys,
-            func.sum(col(BonusEntry.points)).label("points"),
-            func.min(col(BonusLot.source)).label("source"),
-        )
+        sa.select(*keys, func.sum(col(BonusEntry.points)).label("points"), source.label("source"))
         .join(BonusLot, col(BonusLot.id) == col(BonusEntry.lot_id))
         .where(col(BonusEntry.customer_id) == visitor.customer_id)
-        .group_by(*keys)
+        .group_by(*keys, sa.literal_column("5"))
     )
 
 
@@ -124,7 +135,9 @@ def movements_count(db: Session, *, visitor: Visitor) -> int:
 
 def movements(db: Session, *, visitor: Visitor, page: int = 1, size: int = 15) -> list[BonusMovement]:
     """One page of what happened to the visitor's points, the latest first."""
-    events = _events(visitor).order_by(col(BonusEntry.occurred_at).desc(), col(BonusEntry.kind), sa.literal_column("4"))
+    events = _events(visitor).order_by(
+        col(BonusEntry.occurred_at).desc(), col(BonusEntry.kind), sa.literal_column("4"), sa.literal_column("5")
+    )
     listed = events.limit(size).offset((page - 1) * size).subquery()
     rows = db.execute(
         sa.select(listed, col(BillingAccount.service), col(Attachment.label))
@@ -137,13 +150,13 @@ def movements(db: Session, *, visitor: Visitor, page: int = 1, size: int = 15) -
             ),
         )
         .outerjoin(BillingAccount, col(BillingAccount.id) == col(Attachment.billing_account_id))
-        .order_by(listed.c.occurred_at.desc(), listed.c.kind, listed.c.points)
+        .order_by(listed.c.occurred_at.desc(), listed.c.kind, listed.c.points, listed.c.source)
     )
     return [
         BonusMovement(
             at=row.occurred_at,
             kind=row.kind,
-            source=BonusSource(row.source) if row.kind is BonusKind.EARNED else None,
+            source=BonusSource(row.source) if row.source else None,
             points=int(row.points),
             service=row.service,
             label=row.label or "",
