@@ -30,9 +30,10 @@ def put(
     about: str,
     language: Language,
     requested_by_id: int | None = None,
+    document: str = "",
     **facts: Any,
 ) -> None:
-    """Write the letter or SMS about `about` and leave it in the outbox; it goes out after the commit.
+    """Write the letter or SMS about `about` and leave it in the outbox; it goes out after the commit. `document` goes with it.
 
     Without a mail server it is kept in the built-in mailbox; so are text messages. Raises ValueError for a recipient
     with a line break.
@@ -51,6 +52,7 @@ def put(
             body=written.body[:8000],
             language=language,
             requested_by_id=requested_by_id,
+            document=document,
             created_at=now,
             state=MessageState.QUEUED if goes_out else MessageState.KEPT,
             next_try_at=now if goes_out else None,
