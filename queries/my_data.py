@@ -15,6 +15,7 @@ from models import (
     AutopayRule,
     AutopayRun,
     Bill,
+    Biller,
     BillingAccount,
     BillLine,
     BonusEntry,
@@ -37,6 +38,8 @@ from models import (
     SecondFactor,
     Subscription,
     Transfer,
+    UtilityPayment,
+    UtilityTemplate,
 )
 from rules.terms import ExportState
 from rules.visitor import Visitor
@@ -267,6 +270,32 @@ def _money(customer_id: int, held: "sa.Select[int]") -> dict[str, Rows]:
         .join(BillingAccount, col(BillingAccount.id) == col(PaymentPart.billing_account_id))
         .where(col(Payment.payer_id) == customer_id)
         .order_by(col(PaymentPart.payment_id), col(PaymentPart.billing_account_id)),
+        "utility_templates": sa.select(
+            col(UtilityTemplate.id).label("template"),
+            col(UtilityTemplate.name),
+            col(Biller.name_ru).label("biller_ru"),
+            col(Biller.name_en).label("biller_en"),
+            col(UtilityTemplate.fields),
+            col(UtilityTemplate.amount_kopecks),
+            col(UtilityTemplate.created_at),
+            col(UtilityTemplate.removed_at),
+        )
+        .join(Biller, col(Biller.id) == col(UtilityTemplate.biller_id))
+        .where(col(UtilityTemplate.customer_id) == customer_id)
+        .order_by(col(UtilityTemplate.id)),
+        "utility_payments": sa.select(
+            col(UtilityPayment.payment_id).label("payment"),
+            col(Biller.name_ru).label("biller_ru"),
+            col(Biller.name_en).label("biller_en"),
+            col(UtilityPayment.template_id).label("template"),
+            col(UtilityPayment.fields),
+            col(Payment.amount_kopecks),
+            col(Payment.state),
+        )
+        .join(Payment, col(Payment.id) == col(UtilityPayment.payment_id))
+        .join(Biller, col(Biller.id) == col(UtilityPayment.biller_id))
+        .where(col(Payment.payer_id) == customer_id)
+        .order_by(col(Payment.created_at), col(Payment.id)),
         "transfers": sa.select(
             number,
             col(Transfer.occurred_at),

@@ -21,8 +21,8 @@ from seed.world import OPTION_SERVICE, PLAN_SERVICE
 LATER = np.int64(2**61)
 """A moment that does not come."""
 
-GATEWAY, CASH_DESK, REVENUE, BONUS = 1, 2, 3, 4
-OWN_LEDGERS = (LedgerKind.GATEWAY, LedgerKind.CASH, LedgerKind.REVENUE, LedgerKind.BONUS)
+GATEWAY, CASH_DESK, REVENUE, BONUS, BILLERS = 1, 2, 3, 4, 5
+OWN_LEDGERS = (LedgerKind.GATEWAY, LedgerKind.CASH, LedgerKind.REVENUE, LedgerKind.BONUS, LedgerKind.BILLERS)
 LEDGER_OF = len(OWN_LEDGERS)
 """The ledger account of billing account n is n + this."""
 

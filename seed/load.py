@@ -31,6 +31,10 @@ COLUMNS: dict[str, dict[str, str]] = {
         "option_price": "option_id:x valid_from_on:x price_kopecks:x",
         "option_region": "option_id:x region_code:x",
         "option_relation": "option_id:x other_id:x kind:x",
+        "biller": "id:x code:x category:x name_ru:x name_en:x inn:x least_kopecks:x most_kopecks:x is_active:x position:x",
+        "biller_region": "biller_id:x region_code:x",
+        "biller_field": "id:x biller_id:x code:x kind:x label_ru:x label_en:x hint_ru:x hint_en:x required:x shortest:x longest:x"
+        " decimals:x position:x",
         "customer": "id:i last_name:x first_name:x patronymic:x birth_on:d email:x phone:x region_code:x language:x role:x"
         " registered_at:t email_confirmed_at:t phone_confirmed_at:t welcomed_at:t",
         "consent": "id:i customer_id:i kind:x given:x wording:x language:x at:t",
@@ -48,6 +52,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         " monthly_kopecks:i effective_on:d placed_at:t due_at:t closed_at:t reason:x",
         "order_event": "id:i order_id:i state:x at:t by_id:r",
         "payment": "id:i payer_id:r amount_kopecks:i method:x state:x card_id:r key:x created_at:t settled_at:t decline_reason:x",
+        "utility_template": "id:i customer_id:i biller_id:i name:x fields:x amount_kopecks:i created_at:t removed_at:t",
+        "utility_payment": "payment_id:i biller_id:i template_id:r fields:x",
         "payment_part": "payment_id:i billing_account_id:i amount_kopecks:i",
         "transfer": "id:i billing_account_id:i debit_id:i credit_id:i amount_kopecks:i code:x key:x occurred_at:t payment_id:r"
         " plan_id:r option_id:r",

@@ -17,7 +17,7 @@ from db.schema import upgrade
 from models import Table
 from rules.passwords import prehash
 from rules.periods import add_months
-from seed import catalogue, personas
+from seed import billers, catalogue, personas
 from seed.chunk import Chunk
 from seed.codes import OWN_LEDGERS
 from seed.load import Loader, Tables, Words, loading
@@ -105,7 +105,8 @@ def _fill(
     tables = Tables(Words(add_months(as_of, -12 * 110), add_months(as_of, 12 * 8)))
     rows: Counter[str] = Counter()
     with loading(engine) as loader:
-        for table, ready in catalogue.rows(first=world.month_on[0], as_of=as_of, regions=list(zones)).items():
+        offered = catalogue.rows(first=world.month_on[0], as_of=as_of, regions=list(zones))
+        for table, ready in (offered | billers.rows(regions=list(zones))).items():
             loader.write(table, ready)
             rows[table] += len(ready)
         own = [kind.value for kind in OWN_LEDGERS]
@@ -113,8 +114,10 @@ def _fill(
         for number, first in enumerate(range(0, customers, CHUNK)):
             tell(0.05 + 0.85 * first / customers, "customers")
             cast = personas.cast(as_of) if number == 0 else None
-            Chunk(world, tables, number=number, first_id=first + 1, count=min(CHUNK, customers - first), cast=cast).live()
+            chunk = Chunk(world, tables, number=number, first_id=first + 1, count=min(CHUNK, customers - first), cast=cast)
+            chunk.live()
             if cast:
+                billers.add_history(chunk, tables)
                 _add_credentials(tables, world, len(personas.KEYS), password_hash.result())
             _write(tables, loader, rows)
         tables.add("seed_run", [1], [customers], [months], [seed], [as_of.isoformat()], [f"{clock.now():%Y-%m-%d %H:%M:%S.%f}"])

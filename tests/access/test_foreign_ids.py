@@ -11,7 +11,7 @@ import inspect
 import pkgutil
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -29,6 +29,8 @@ from models import (
     Attachment,
     AuditEntry,
     AutopayRule,
+    Biller,
+    BillerField,
     BillingAccount,
     Customer,
     DataExport,
@@ -42,11 +44,14 @@ from models import (
     SavedCard,
     Subscription,
     Table,
+    UtilityTemplate,
 )
 from rules.refusals import Refusal
 from rules.terms import (
     AutopayAmount,
     AutopayTrigger,
+    BillerCategory,
+    BillerFieldKind,
     BillingMode,
     CardBrand,
     ExportState,
@@ -239,7 +244,21 @@ class World:
                 expires_at=datetime(2030, 1, 1, tzinfo=UTC),
             )
         )
+        biller = save(
+            Biller(
+                code="b", category=BillerCategory.POWER, name_ru="Э", name_en="E", inn="1", least_kopecks=100, most_kopecks=10**6
+            )
+        )
+        asked = {"kind": BillerFieldKind.PAYER_CODE, "label_ru": "Счёт", "label_en": "Account", "longest": 12}
+        save(BillerField(biller_id=biller.id, code="account", **asked))
+        template = save(
+            UtilityTemplate(
+                customer_id=self.owner.id, biller_id=biller.id, name=SECRET, fields={"account": SECRET}, created_at=NOW
+            )
+        )
         self.ids = {
+            "biller_id": biller.id,
+            "template_id": template.id,
             "external_identity_id": identity.id,
             "export_id": export.id,
             "account_id": account.id,
@@ -286,6 +305,8 @@ def _fill(name: str, annotation: Any, world: World) -> Any:
     if dataclasses.is_dataclass(base):
         fields = typing.get_type_hints(base)
         return base(**{field.name: _fill(field.name, fields[field.name], world) for field in dataclasses.fields(base)})
+    if inspect.isclass(base) and issubclass(base, Mapping):
+        return {world.ids["account_id"]: 10_000} if name == "parts" else {}
     if base is bool:
         return True
     if base is int:

@@ -113,7 +113,9 @@ def test_a_whole_history_is_in_it_to_the_last_row_and_kopeck():
         )
         payments, parts = table(packed, "payments"), table(packed, "payment_parts")
         assert len(payments) == total(func.count(col(Payment.id)), col(Payment.payer_id) == anna.customer_id) > 20
-        assert sum(row["amount_kopecks"] for row in payments) == sum(part["amount_kopecks"] for part in parts)
+        to_billers = table(packed, "utility_payments")
+        assert to_billers
+        assert sum(row["amount_kopecks"] for row in payments) == sum(row["amount_kopecks"] for row in (*parts, *to_billers))
         transfers = table(packed, "transfers")
         assert len(transfers) == total(func.count(col(Transfer.id)), col(Transfer.billing_account_id).in_(mine))
         held = [row for row in table(packed, "accounts") if row["is_holder"]]

@@ -1,6 +1,7 @@
 """The seeded history agrees with itself and with the rules, and repeats."""
 
 import hashlib
+import json
 import sqlite3
 import sys
 from collections import defaultdict
@@ -18,6 +19,8 @@ from rules.billing import PricedItem, monthly_charges
 from rules.bonus import BonusTerms, points_for_payment
 from rules.numbers import check_account_number
 from rules.periods import clamp_day, next_month
+from rules.terms import BillerCategory, BillerFieldKind
+from rules.utilities import FieldTerms, check_fields
 from seed import SeedRefused, SeedReport, run
 
 AS_OF = date(2026, 11, 22)
@@ -101,7 +104,7 @@ def test_every_reference_leads_to_a_row(rows: sqlite3.Connection) -> None:
 def test_every_table_of_the_history_has_rows(rows: sqlite3.Connection) -> None:
     lives_later = {"login_session", "throttle", "registration", "proof", "second_factor", "recovery_code", "external_identity"}
     lives_later |= {"data_export", "card_setup", "refund", "test_bank_payment", "test_bank_refund"}
-    lives_later |= {"biller", "biller_region", "biller_field", "utility_template", "utility_payment", "test_bank_card"}
+    lives_later |= {"test_bank_card"}
     empty = {t.name for t in Table.metadata.sorted_tables if not rows.execute(f'SELECT 1 FROM "{t.name}" LIMIT 1').fetchone()}
     assert empty - lives_later == set()
 
@@ -200,7 +203,8 @@ def test_a_bill_has_exactly_the_charges_of_its_month(rows: sqlite3.Connection) -
 def test_points_are_what_the_rule_gives_for_each_payment_and_cash_gives_none(rows: sqlite3.Connection) -> None:
     found = rows.execute(
         """SELECT p.amount_kopecks, p.method, SUM(e.points) AS points FROM payment p
-           LEFT JOIN bonus_entry e ON e.payment_id = p.id AND e.kind = 'earned' WHERE p.state = 'succeeded' GROUP BY p.id"""
+           LEFT JOIN bonus_entry e ON e.payment_id = p.id AND e.kind = 'earned'
+           WHERE p.state = 'succeeded' AND p.id NOT IN (SELECT payment_id FROM utility_payment) GROUP BY p.id"""
     ).fetchall()
     for row in found:
         by_rule = points_for_payment(
@@ -210,6 +214,7 @@ def test_points_are_what_the_rule_gives_for_each_payment_and_cash_gives_none(row
     assert not rows.execute(
         "SELECT 1 FROM bonus_entry e JOIN payment p ON p.id = e.payment_id WHERE p.state <> 'succeeded'"
     ).fetchall()
+    assert not rows.execute("SELECT 1 FROM bonus_entry WHERE payment_id IN (SELECT payment_id FROM utility_payment)").fetchall()
     kinds = {row[0] for row in rows.execute("SELECT DISTINCT kind FROM bonus_entry")}
     assert kinds >= {"earned", "spent"}
     assert not rows.execute("SELECT 1 FROM bonus_lot WHERE expires_on <= ? AND remaining > 0", [AS_OF.isoformat()]).fetchall()
@@ -229,6 +234,54 @@ def test_only_who_may_pay_pays(many: sqlite3.Connection) -> None:
              AND a.right <> 'view' AND a.attached_at <= p.created_at)"""
     ).fetchall()
     assert strangers == []
+
+
+def test_billers_are_on_offer_where_people_pay_them_and_get_what_was_paid(rows: sqlite3.Connection) -> None:
+    everywhere = "SELECT id FROM biller WHERE id NOT IN (SELECT biller_id FROM biller_region)"
+    for category in ("housing", "power", "water"):
+        without = rows.execute(
+            f"""SELECT code FROM region WHERE NOT EXISTS (SELECT 1 FROM biller b WHERE b.category = ? AND b.is_active AND (
+                b.id IN ({everywhere})
+                OR EXISTS (SELECT 1 FROM biller_region g WHERE g.biller_id = b.id AND g.region_code = region.code)))""",
+            [category],
+        ).fetchall()
+        assert without == [], category
+    assert {row[0] for row in rows.execute("SELECT DISTINCT category FROM biller")} == set(BillerCategory)
+    elsewhere = rows.execute(
+        f"""SELECT 1 FROM utility_payment u JOIN payment p ON p.id = u.payment_id JOIN customer c ON c.id = p.payer_id
+            WHERE u.biller_id NOT IN ({everywhere}) AND NOT EXISTS (
+            SELECT 1 FROM biller_region g WHERE g.biller_id = u.biller_id AND g.region_code = c.region_code)"""
+    ).fetchall()
+    assert elsewhere == []
+    paid, passed_on = (
+        rows.execute(query).fetchone()[0]
+        for query in (
+            "SELECT SUM(amount_kopecks) FROM payment JOIN utility_payment ON payment_id = id WHERE state = 'succeeded'",
+            "SELECT SUM(t.amount_kopecks) FROM transfer t JOIN ledger_account l ON l.id = t.credit_id WHERE l.kind = 'billers'",
+        )
+    )
+    assert paid == passed_on > 0
+
+
+def test_what_was_paid_to_billers_is_what_their_fields_take(rows: sqlite3.Connection) -> None:
+    fields: dict[int, list[FieldTerms]] = defaultdict(list)
+    for f in rows.execute("SELECT * FROM biller_field ORDER BY position"):
+        terms = FieldTerms(f["code"], BillerFieldKind(f["kind"]), bool(f["required"]), f["shortest"], f["longest"], f["decimals"])
+        fields[f["biller_id"]].append(terms)
+    assert all([f.kind for f in each].count(BillerFieldKind.PAYER_CODE) == 1 for each in fields.values())
+    last: dict[tuple[int, str], dict[str, str]] = {}
+    for row in rows.execute(
+        "SELECT u.*, p.created_at FROM utility_payment u JOIN payment p ON p.id = u.payment_id ORDER BY 5, 1"
+    ):
+        typed, day = json.loads(row["fields"]), date.fromisoformat(row["created_at"][:10])
+        before = last.get((row["biller_id"], typed["account"]), {})
+        checked = check_fields(fields=fields[row["biller_id"]], typed=typed, today=day, last=before)
+        assert (checked.values, checked.problems) == (typed, {})
+        last[row["biller_id"], typed["account"]] = typed
+    for row in rows.execute("SELECT * FROM utility_template"):
+        typed = json.loads(row["fields"])
+        assert typed
+        assert not {f.code for f in fields[row["biller_id"]] if f.kind in ("period", "reading")} & set(typed)
 
 
 def test_each_order_tells_how_it_came_to_its_state(rows: sqlite3.Connection) -> None:
