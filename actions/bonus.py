@@ -4,7 +4,7 @@ Who locks: the money first (payment, then ledger accounts), then refunds that ow
 Everybody keeps this order, so that two who meet wait for each other and never both.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from sqlmodel import Session, col, func, select
 
 import clock
 from actions.ledger import post
-from actions.orders import Placed, place_order
+from actions.orders import Placed, Quote, place_order, quote
 from actions.performing import action
 from db import access, reading, transaction
 from models import (
@@ -28,9 +28,10 @@ from models import (
     Refund,
     Region,
 )
+from queries.options import AccountServices, CatalogueOption
 from rules.bonus import KOPECKS_OF_A_POINT, Lot, expires_on, points_for_payment, points_for_price, points_kept, spend
 from rules.periods import clamp_day
-from rules.refusals import AccountClosed, KeyReused, NotAllowed, OptionAlreadyConnected, PointsMalformed
+from rules.refusals import AccountClosed, KeyReused, NotAllowed, NotEnoughMoney, OptionAlreadyConnected, PointsMalformed
 from rules.terms import (
     AccountStatus,
     BillingMode,
@@ -199,6 +200,23 @@ def spend_points(db: Session, *, visitor: Visitor, account_id: int, points: int,
         occurred_at=now,
     )
     return wish
+
+
+def quote_with_points(services: AccountServices, option: CatalogueOption, *, points: int, today: date) -> Quote | None:
+    """What connecting costs a person who has so many points; None when there is nothing to pay now, or they do not suffice.
+
+    Raises what `quote` raises, but for the money.
+    """
+    if services.mode is not BillingMode.PREPAID:
+        return None
+    try:
+        with_all = replace(services, balance_kopecks=services.balance_kopecks + points * KOPECKS_OF_A_POINT)
+        agreed = quote(with_all, option, OrderKind.CONNECT, today)
+    except NotEnoughMoney:
+        return None
+    needed = points_for_price(agreed.now_kopecks)
+    covered = services.balance_kopecks + needed * KOPECKS_OF_A_POINT >= agreed.now_kopecks
+    return agreed if 0 < needed <= points and covered else None
 
 
 @action("connect_with_points")

@@ -13,6 +13,7 @@ from rules.proration import prorate
 from seed.catalogue import OPTIONS, PLANS, prices
 from seed.load import NEVER, day_number
 from seed.people import City
+from settings import operator
 
 DAY = 86_400
 
@@ -50,7 +51,7 @@ class World:
     plan_price: np.ndarray
     option_price: np.ndarray
     """Kopecks, [product, month], one month more than the history has."""
-    bonus: BonusTerms = field(default_factory=BonusTerms)
+    bonus: BonusTerms = field(default_factory=lambda: operator().bonus)
     autopay: AutopayTerms = field(default_factory=AutopayTerms)
     _shares: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     _points: dict[tuple[int, bool], int] = field(default_factory=dict)

@@ -6,9 +6,11 @@ from collections import defaultdict
 import streamlit as st
 
 import clock
-from actions.orders import Quote, cancel_order, place_order, quote
+from actions.bonus import connect_with_points, quote_with_points
+from actions.orders import Placed, Quote, cancel_order, place_order, quote
 from db import reading
 from queries.accounts import AttachedAccount, attached_accounts
+from queries.bonus import open_lots
 from queries.options import AccountServices, CatalogueOption, OrderRow, account_services
 from rules.refusals import Refusal
 from rules.terms import AccountStatus, OrderKind, OrderState, Right
@@ -16,7 +18,7 @@ from rules.visitor import Visitor
 from texts import md, sentence, t
 from ui.widgets.account_picker import pick_account
 from ui.widgets.feedback import act, refused_here, toast
-from ui.widgets.services import history, option_card, plan_header, show_truth, terms
+from ui.widgets.services import history, option_card, plan_header, points_button, points_note, show_truth, terms
 from ui.widgets.session import signed_in
 
 ASKED = "_services_asked"
@@ -44,6 +46,23 @@ def confirm(account_id: int, option: CatalogueOption, kind: OrderKind, agreed: Q
         confirmed_kopecks=agreed.first_kopecks,
         key=key,
     )
+    _told(placed, option, kind)
+
+
+def confirm_with_points(account_id: int, option: CatalogueOption, agreed: Quote, key: str) -> None:
+    """Connect it and pay with points. A refusal stays in the dialog, as above."""
+    placed = act(
+        connect_with_points,
+        place="order",
+        account_id=account_id,
+        option_id=option.option_id,
+        confirmed_kopecks=agreed.first_kopecks,
+        key=key,
+    )
+    _told(placed, option, OrderKind.CONNECT)
+
+
+def _told(placed: Placed | None, option: CatalogueOption, kind: OrderKind) -> None:
     if placed is not None:
         forget_asked()
         done = placed.state is OrderState.DONE
@@ -54,27 +73,52 @@ def take_back(order: OrderRow) -> None:
     act(cancel_order, place="services", done="services.cancelled", order_id=order.order_id)
 
 
+def points_for(services: AccountServices, option: CatalogueOption, kind: OrderKind) -> tuple[int, Quote | None]:
+    """The person's points, and the price when they can pay it."""
+    visitor = signed_in()
+    with reading() as db:
+        lots = open_lots(db, visitor=visitor, today=clock.today(visitor.time_zone))
+    have = sum(lot.remaining for lot in lots)
+    if kind is not OrderKind.CONNECT or not have:
+        return have, None
+    try:
+        return have, quote_with_points(services, option, points=have, today=clock.today(services.time_zone))
+    except Refusal:
+        return have, None
+
+
 def confirmation(services: AccountServices, code: str, kind: OrderKind, key: str) -> None:
     """What will happen, exactly, before it does."""
     option = services.catalogue[code]
+    today = clock.today(services.time_zone)
 
     @st.dialog(t(f"services.{kind.value}_title", option=md(option.name)), on_dismiss=forget_asked)
     def show() -> None:
+        have, by_points = points_for(services, option, kind)
+        agreed = None
         try:
-            agreed = quote(services, option, kind, clock.today(services.time_zone))
+            agreed = quote(services, option, kind, today)
         except Refusal as refusal:
             st.error(md(sentence(refusal)), icon=":material/error:")
-            if st.button(t("common.close"), key="close_order", on_click=forget_asked):
-                st.rerun()
-            return
         refused_here("order")
-        terms(services, option, kind, agreed)
+        if agreed is not None:
+            terms(services, option, kind, agreed)
+        if by_points is not None:
+            points_note(services, option, by_points, have, only=agreed is None)
         with st.container(horizontal=True, gap="small"):
-            given = (services.account_id, option, kind, agreed, key)
-            pressed = st.button(t(f"services.{kind.value}"), type="primary", key="confirm_order", on_click=confirm, args=given)
+            pressed = False
+            if agreed is not None:
+                given = (services.account_id, option, kind, agreed, key)
+                pressed = st.button(
+                    t(f"services.{kind.value}"), type="primary", key="confirm_order", on_click=confirm, args=given
+                )  # fmt: skip
+            if by_points is not None:
+                given_points = (services.account_id, option, by_points, key)
+                pressed |= points_button(by_points, only=agreed is None, on_click=confirm_with_points, args=given_points)
             if pressed and ASKED not in st.session_state:  # a refusal stays here to be read
                 st.rerun()
-            if st.button(t("common.cancel"), key="close_order", on_click=forget_asked):
+            closing = t("common.close") if agreed is None and by_points is None else t("common.cancel")
+            if st.button(closing, key="close_order", on_click=forget_asked):
                 st.rerun()
 
     show()

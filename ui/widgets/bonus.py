@@ -1,5 +1,6 @@
-"""Bonus points on the screen: key figures, the way to the next level, what expires when, history, how to earn."""
+"""Bonus points on the screen: key figures, spending, the way to the next level, what expires when, history, how to earn."""
 
+import uuid
 from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
@@ -7,16 +8,24 @@ from functools import lru_cache
 import pandas as pd
 import streamlit as st
 
+from actions.bonus import spend_points
 from queries.bonus import BonusLotRow, BonusMovement
-from rules.bonus import BonusTerms, LevelStanding, expiring
+from queries.home import AccountCard
+from rules.bonus import KOPECKS_OF_A_POINT, LevelStanding, expiring, points_for_price
 from rules.periods import month_start
+from rules.refusals import NotEnoughPoints, PointsMalformed, Refusal
 from rules.terms import BonusKind, Language
 from rules.visitor import Visitor
-from texts import day, language, md, moment, money, month, number, percent, points, speaking, t, tn
+from settings import operator
+from texts import day, language, md, moment, money, month, number, percent, points, sentence, speaking, t, tn
 from ui.widgets.account import account_name
+from ui.widgets.feedback import act, refused_here, toast
+from ui.widgets.pay_form import payable, wanted
 
-TERMS = BonusTerms()
 SOON_DAYS = 30
+MOST_DIGITS = 9
+_NONCE, _OPENED_FOR, _SPENT = "_bonus_nonce", "_bonus_opened_for", "_bonus_spent"
+_ACCOUNT, _POINTS = "bonus_account", "bonus_points"
 
 # Sums stand under each other; constants only.
 _STYLE = """<style>
@@ -59,6 +68,114 @@ def show_level(standing: LevelStanding, paid: int) -> None:
     st.progress(share, text=t("bonus.to_next", level=name, missing=missing))
 
 
+# --- spending ---------------------------------------------------------------------------------------
+def begin_spending(accounts: Sequence[AccountCard], have: int, asked: str) -> None:
+    """Fill the form when it is opened: the account it was opened for, else the one that owes most, and what it needs."""
+    cards = {card.account_id: card for card in payable(accounts)}
+    if st.session_state.get(_OPENED_FOR) == asked and st.session_state.get(_ACCOUNT) in cards:
+        return
+    st.session_state[_OPENED_FOR], st.session_state[_NONCE] = asked, uuid.uuid4().hex
+    if cards:
+        first = next((card for card in cards.values() if str(card.account_id) == asked), None)
+        first = first or max(cards.values(), key=lambda card: card.due.amount_kopecks)
+        st.session_state[_ACCOUNT] = first.account_id
+        _suggest(cards, have)
+
+
+def spend_form(accounts: Sequence[AccountCard], have: int) -> None:
+    """Points that become money on an account: which, how many, what is left then; ends in the one button."""
+    cards = {card.account_id: card for card in payable(accounts)}
+    _tell_spent(cards)
+    with st.container(border=True, gap="small", key="bonus_spend"):
+        st.subheader(t("bonus.spend"), anchor=False)
+        if not have:
+            st.markdown(t("bonus.spend.none"))
+            return
+        if not cards:
+            st.markdown(t("bonus.spend.no_accounts"))
+            if st.button(t("accounts.attach_title"), type="primary", icon=":material/add:", key="bonus_to_accounts"):
+                st.switch_page("pages/account/accounts.py")
+            return
+        chosen = st.selectbox(
+            t("bonus.spend.account"),
+            list(cards),
+            format_func=lambda id_: _needs(cards[id_]),
+            key=_ACCOUNT,
+            on_change=_suggest,
+            args=(cards, have),
+        )
+        hint = t("bonus.spend.placeholder")
+        typed = st.text_input(t("bonus.spend.points"), key=_POINTS, placeholder=hint, autocomplete="off", max_chars=12, live=True)
+        asked = _read(typed, have)
+        if asked:
+            st.caption(t("bonus.spend.will", points=points(asked), sum=_roubles(asked), left=points(have - asked)))
+        refused_here("bonus_spend")
+        label = t("bonus.spend.button", points=points(asked)) if asked else t("bonus.spend")
+        with st.container(horizontal=True, gap="small"):
+            given = (chosen, asked or 0)
+            st.button(label, type="primary", key="bonus_spend_now", disabled=not asked, on_click=_spend, args=given)
+            if asked != have:
+                st.button(
+                    t("bonus.spend.all", n=number(have)), type="tertiary", key="bonus_spend_all", on_click=_fill, args=(have,)
+                )
+
+
+def _read(typed: str, have: int) -> int | None:
+    """How many points were typed; None for nothing, and for what cannot be spent, which is said here at the field."""
+    figure = "".join(typed.split())
+    if not figure:
+        return None
+    refusal: Refusal
+    if not (figure.isascii() and figure.isdigit() and len(figure) <= MOST_DIGITS and int(figure)):
+        refusal = PointsMalformed()
+    elif int(figure) > have:
+        refusal = NotEnoughPoints(points=have, wanted=int(figure))
+    else:
+        return int(figure)
+    st.markdown(f":red[:small[:material/error: {md(sentence(refusal))}]]")
+    return None
+
+
+def _needs(card: AccountCard) -> str:
+    """An account in the list: its name, whose it is when not one's own, and what it owes or holds."""
+    said = [account_name(card.label, card.service), *([] if card.is_own else [card.holder])]
+    needed = wanted(card)
+    what = t("bonus.spend.due", sum=money(needed)) if needed else t("bonus.spend.holds", sum=money(card.balance_kopecks))
+    return " · ".join([*said, what])
+
+
+def _roubles(count: int) -> str:
+    return money(count * KOPECKS_OF_A_POINT, exact=False)
+
+
+def _suggest(cards: dict[int, AccountCard], have: int) -> None:
+    """What the chosen account needs, or all there is of it; nothing when it needs nothing."""
+    _fill(min(have, points_for_price(wanted(cards[st.session_state[_ACCOUNT]]))))
+
+
+def _fill(count: int) -> None:
+    st.session_state[_POINTS] = str(count) if count else ""
+
+
+def _spend(account_id: int, count: int) -> None:
+    """Spend; a callback. The key belongs to this form and this content: a second click is the same spending."""
+    key = uuid.uuid5(uuid.UUID(st.session_state[_NONCE]), f"{account_id} {count}").hex
+    spent = act(spend_points, place="bonus_spend", account_id=account_id, points=count, key=key)
+    if spent is not None:
+        st.session_state[_SPENT], st.session_state[_NONCE] = spent, uuid.uuid4().hex
+        _fill(0)
+
+
+def _tell_spent(cards: dict[int, AccountCard]) -> None:
+    """What has just been spent, with the balance that the account has now."""
+    spent = st.session_state.pop(_SPENT, None)
+    if spent is not None and spent.account_id in cards:
+        card = cards[spent.account_id]
+        name = account_name(card.label, card.service)
+        toast("bonus.spend.done", points=points(spent.points), account=name, balance=money(card.balance_kopecks))
+
+
+# --- what there is ----------------------------------------------------------------------------------
 def show_expiry(lots: Sequence[BonusLotRow]) -> None:
     """Points by the month they expire in, and every lot on request."""
     st.subheader(t("bonus.expiry"), anchor=False)
@@ -84,20 +201,22 @@ def show_expiry(lots: Sequence[BonusLotRow]) -> None:
 def show_how() -> None:
     """How points are earned, by the terms in force."""
     st.subheader(t("bonus.how"), anchor=False)
-    said = [
-        t("bonus.how.payment", step=money(TERMS.kopecks_per_point, exact=False)),
-        t("bonus.how.autopay", extra=percent(TERMS.autopay_extra_percent / 100)),
-        t("bonus.how.profile", points=points(TERMS.profile_points)),
-        t("bonus.how.e_bill", points=points(TERMS.e_bill_points)),
-        t("bonus.how.birthday", points=points(TERMS.birthday_points)),
-        t("bonus.how.lifetime", months=tn("bonus.months", TERMS.lifetime_months)),
+    terms = operator().bonus
+    said = [t("bonus.how.payment", step=money(terms.kopecks_per_point, exact=False))]
+    if terms.autopay_extra_percent:
+        said.append(t("bonus.how.autopay", extra=percent(terms.autopay_extra_percent / 100)))
+    once = (("profile", terms.profile_points), ("e_bill", terms.e_bill_points), ("birthday", terms.birthday_points))
+    said += [t(f"bonus.how.{name}", points=points(granted)) for name, granted in once if granted]
+    said += [
+        t("bonus.how.lifetime", months=tn("bonus.months", terms.lifetime_months)),
+        t("bonus.how.refund"),
         t("bonus.how.cash"),
         t(
             "bonus.how.levels",
             privilege=t("level.privilege"),
-            privilege_from=money(TERMS.privilege_from_kopecks, exact=False),
+            privilege_from=money(terms.privilege_from_kopecks, exact=False),
             vip=t("level.vip"),
-            vip_from=money(TERMS.vip_from_kopecks, exact=False),
+            vip_from=money(terms.vip_from_kopecks, exact=False),
         ),
     ]
     st.markdown("\n".join(f"- {line}" for line in said))

@@ -1,14 +1,17 @@
 """What the services screen is made of: the plan, a card for each option, the confirmation, the orders."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Literal
 
 import streamlit as st
 
 from actions.orders import Quote
 from queries.options import AccountServices, CatalogueOption, OrderRow
+from rules.bonus import KOPECKS_OF_A_POINT, points_for_price
 from rules.terms import OrderKind, OrderState, Recurrence, Right
-from texts import day, md, moment, money, number, t, tn
+from texts import day, md, moment, money, number, points, t, tn
 from ui.widgets.account import STATUS_MARKS, Colour
 
 ORDER_MARKS: dict[OrderState, tuple[Colour, str]] = {
@@ -133,6 +136,22 @@ def terms(services: AccountServices, option: CatalogueOption, kind: OrderKind, a
         said = ", ".join(sorted(f"«{md(names[code].name)}»" for code in codes if code in names))
         if said:
             st.caption(t(word, options=said))
+
+
+def points_note(services: AccountServices, option: CatalogueOption, agreed: Quote, have: int, *, only: bool) -> None:
+    """What paying with points would do; `only`: the balance does not suffice, so it is all that is said."""
+    needed = points_for_price(agreed.now_kopecks)
+    worth = needed * KOPECKS_OF_A_POINT
+    if only:
+        terms(replace(services, balance_kopecks=services.balance_kopecks + worth), option, OrderKind.CONNECT, agreed)
+    st.caption(t("bonus.option.note", points=points(needed), sum=money(worth, exact=False), left=points(have - needed)))
+
+
+def points_button(agreed: Quote, *, only: bool, on_click: Callable[..., None], args: tuple[object, ...]) -> bool:
+    """The choice to pay with points; the primary one when it is the only one."""
+    label = t("bonus.option.button", n=number(points_for_price(agreed.now_kopecks)))
+    kind: Literal["primary", "secondary"] = "primary" if only else "secondary"
+    return st.button(label, type=kind, icon=":material/loyalty:", key="confirm_with_points", on_click=on_click, args=args)
 
 
 def history(services: AccountServices, time_zone: str) -> None:
