@@ -14,19 +14,26 @@ from sqlmodel import Session, col, func, select
 import clock
 from actions import letters
 from actions.bonus import take_back
+from actions.cards import has_card_number
 from actions.ledger import post
 from actions.performing import action
 from db import access, reading, transaction
 from integrations.gateway import Gateway, GatewayRefused, NoAnswer, RefundStanding
 from integrations.gateways import gateway_called
 from models import Customer, Payment, PaymentPart, Refund
+from queries.refunds import matching
 from rules.payments import may_repeat
-from rules.refusals import KeyReused, NotAllowed, ReasonMissing, RefundImpossible, RefundTooMuch
+from rules.refusals import KeyReused, LooksLikeCard, NotAllowed, ReasonMissing, RefundImpossible, RefundTooMuch
 from rules.terms import Channel, PaymentState, Role, TransferCode
 from rules.visitor import Visitor
 from texts import money, speaking
 
 LONGEST_REASON = 200
+FIRST_LOOK = timedelta(seconds=15)
+"""How long a refund is left to the screen it was begun on before the background asks, too."""
+FRESH, ASK_FRESH, ASK_LATER = timedelta(minutes=10), timedelta(minutes=1), timedelta(minutes=5)
+"""While it is fresh it is asked about every minute, later every five."""
+BATCH = 50
 _log = logging.getLogger("kabinet.refunds")
 
 
@@ -39,6 +46,17 @@ class RefundProgress:
     known: bool = True
 
 
+@action("look_up_payments")
+def look_up_payments(db: Session, *, visitor: Visitor, wanted: str, state: PaymentState | None = None) -> tuple[int, ...]:
+    """The payments behind an account's number, a payer's e-mail or phone, or a payment's number; the latest first.
+
+    For administrators. It changes nothing: it is an action so that looking somebody up leaves a row.
+    Raises NotAllowed, FieldWrong.
+    """
+    access.staff(visitor, Role.ADMINISTRATOR)
+    return matching(db, visitor=visitor, wanted=wanted, state=state)
+
+
 @action("begin_refund")
 def begin_refund(
     db: Session, *, visitor: Visitor, payment_id: int, account_id: int, amount_kopecks: int, reason: str, key: str
@@ -46,7 +64,7 @@ def begin_refund(
     """Write down that so much of what a payment brought to an account goes back to its card; returns the refund's id.
 
     For administrators. The reason is shown to the customer. The same key is the same refund. Raises NotAllowed, ReasonMissing,
-    RefundImpossible (cash, a biller's, not succeeded), RefundTooMuch (more than is left of it), KeyReused.
+    LooksLikeCard, RefundImpossible (cash, a biller's, not succeeded), RefundTooMuch (more than is left of it), KeyReused.
     """
     access.staff(visitor, Role.ADMINISTRATOR)
     reason = " ".join(reason.split())
@@ -61,6 +79,8 @@ def begin_refund(
         return earlier.id
     if not reason or len(reason) > LONGEST_REASON or not reason.isprintable():
         raise ReasonMissing()
+    if has_card_number(reason):
+        raise LooksLikeCard()
     if part is None or payment.state is not PaymentState.SUCCEEDED or payment.gateway is None or not payment.gateway_ref:
         raise RefundImpossible()
     gone = db.exec(
@@ -89,6 +109,15 @@ def begin_refund(
     return refund.id
 
 
+def refund_progress(*, visitor: Visitor, refund_id: int) -> RefundProgress:
+    """Take a refund as far as it goes now, for an administrator who looks at it. Raises NotAllowed."""
+    access.staff(visitor, Role.ADMINISTRATOR)
+    with reading() as db:
+        if db.get(Refund, refund_id) is None:
+            raise NotAllowed()
+    return advance_refund(refund_id)
+
+
 def advance_refund(refund_id: int) -> RefundProgress:
     """Ask the gateway to give the money back, or how it stands, and settle what is known. Safe to repeat, from anywhere."""
     with reading() as db:
@@ -97,20 +126,20 @@ def advance_refund(refund_id: int) -> RefundProgress:
     if refund.state is not PaymentState.PENDING or payment.gateway is None:
         return RefundProgress(refund_id, refund.state)
     now = clock.now()
+    standing, words = None, "never reached the gateway"
     try:
         standing = _standing(gateway_called(payment.gateway), refund, payment, now)
     except NoAnswer as error:
         _log.warning("refund %s: no answer from the gateway: %s", refund_id, error)
-        with transaction() as db:
-            refund = _locked(db, refund_id)
-            refund.asked_at, refund.trouble = now, f"no answer: {error}"[:200]
-            db.add(refund)
-        return RefundProgress(refund_id, PaymentState.PENDING, known=False)
+        return _note(refund_id, now, f"no answer: {error}")
     except GatewayRefused as error:
         _log.error("refund %s: refused by the gateway: %s", refund_id, error)
-        standing = None
+        words = f"refused by the gateway: {error}"
+        if refund.gateway_ref:
+            # It took the refund once: that it will not speak of it now says nothing of the money.
+            return _note(refund_id, now, words)
     with transaction() as db:
-        return _settle(db, refund_id, standing)
+        return _settle(db, refund_id, standing, words)
 
 
 def _standing(gateway: Gateway, refund: Refund, payment: Payment, now: datetime) -> RefundStanding | None:
@@ -135,8 +164,18 @@ def _locked(db: Session, refund_id: int) -> Refund:
     return db.exec(select(Refund).where(col(Refund.id) == refund_id).with_for_update()).one()
 
 
-def _settle(db: Session, refund_id: int, standing: RefundStanding | None) -> RefundProgress:
-    """Make what the gateway said true here, once. No standing: it refused, or never heard of it."""
+def _note(refund_id: int, now: datetime, trouble: str) -> RefundProgress:
+    """Nobody knows more than before; staff see why. Somebody else may have settled it meanwhile."""
+    with transaction() as db:
+        refund = _locked(db, refund_id)
+        if refund.state is PaymentState.PENDING:
+            refund.asked_at, refund.trouble = now, trouble[:200]
+            db.add(refund)
+        return RefundProgress(refund_id, refund.state, known=False)
+
+
+def _settle(db: Session, refund_id: int, standing: RefundStanding | None, words: str) -> RefundProgress:
+    """Make what the gateway said true here, once. No standing: it refused, or never heard of it (`words` say which)."""
     payment_id = db.exec(select(Refund.payment_id).where(col(Refund.id) == refund_id)).one()
     # The payment first: it is what every refund of it waits for.
     payment = db.exec(select(Payment).where(col(Payment.id) == payment_id).with_for_update()).one()
@@ -149,13 +188,13 @@ def _settle(db: Session, refund_id: int, standing: RefundStanding | None) -> Ref
         db.add(refund)
         return RefundProgress(refund_id, refund.state, known=False)
     refund.asked_at = now
+    if standing is not None:
+        refund.gateway_ref, refund.trouble, words = standing.ref, "", "declined by the bank"
     if standing is None or standing.state is PaymentState.DECLINED:
         if refund.state is PaymentState.PENDING:
-            refund.state, refund.settled_at = PaymentState.DECLINED, now
-            refund.trouble = "refused by the gateway"
+            refund.state, refund.settled_at, refund.trouble = PaymentState.DECLINED, now, words[:200]
         db.add(refund)
         return RefundProgress(refund_id, refund.state)
-    refund.gateway_ref, refund.trouble = standing.ref, ""
     if standing.state is PaymentState.SUCCEEDED:
         refund.state, refund.settled_at = PaymentState.SUCCEEDED, now
         db.add(refund)
@@ -203,10 +242,15 @@ def settle_refunds(now: datetime) -> int:
             select(Refund.id)
             .where(
                 col(Refund.state) == PaymentState.PENDING,
-                col(Refund.created_at) <= now - timedelta(seconds=15),
-                sa.or_(col(Refund.asked_at).is_(None), col(Refund.asked_at) <= now - timedelta(minutes=1)),
+                col(Refund.created_at) <= now - FIRST_LOOK,
+                sa.or_(
+                    col(Refund.asked_at).is_(None),
+                    col(Refund.asked_at) <= now - ASK_LATER,
+                    sa.and_(col(Refund.created_at) > now - FRESH, col(Refund.asked_at) <= now - ASK_FRESH),
+                ),
             )
-            .limit(50)
+            .order_by(func.coalesce(col(Refund.asked_at), col(Refund.created_at)))
+            .limit(BATCH)
         ).all()
     ended = 0
     for refund_id in due:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from db import access
-from models import Attachment, BillingAccount, Option, Payment, PaymentPart, Plan, SavedCard, Transfer
+from models import Attachment, BillingAccount, Option, Payment, PaymentPart, Plan, Refund, SavedCard, Transfer
 from queries.figures import _MonthOfMoment, accounting_month, month_begins_at
 from rules.periods import add_months, month_start, months_between, next_month
 from rules.terms import (
@@ -113,7 +113,7 @@ class Standing:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One row of the history. `kopecks` is what the balance changed by, signed; of an attempt that failed or is not over
-    yet, what was to be paid. The card is there when the person's own was charged."""
+    yet, what was to be paid. The card is there when the person's own was charged. `reason`: why money was given back."""
 
     at: datetime
     account_id: int
@@ -129,6 +129,7 @@ class Operation:
     product: str
     transfer_id: int | None
     payment_id: int | None
+    reason: str = ""
 
 
 def standing(db: Session, *, visitor: Visitor) -> Standing:
@@ -250,6 +251,7 @@ def operations(
             _product_name(language),
             listed.c.transfer_id,
             listed.c.payment_id,
+            sa.func.coalesce(col(Refund.reason), ""),
         )
         .select_from(listed)
         .join(BillingAccount, col(BillingAccount.id) == listed.c.account_id)
@@ -265,6 +267,14 @@ def operations(
         .outerjoin(Plan, col(Plan.id) == col(Transfer.plan_id))
         .outerjoin(Option, col(Option.id) == col(Transfer.option_id))
         .outerjoin(Payment, col(Payment.id) == listed.c.payment_id)
+        .outerjoin(
+            Refund,
+            sa.and_(
+                col(Transfer.code) == TransferCode.REFUND,
+                col(Refund.payment_id) == col(Transfer.payment_id),
+                col(Transfer.key) == sa.literal("refund:") + sa.cast(col(Refund.id), sa.String),
+            ),
+        )
         .outerjoin(
             SavedCard, sa.and_(col(SavedCard.id) == col(Payment.card_id), col(SavedCard.customer_id) == visitor.customer_id)
         )
@@ -286,12 +296,13 @@ def _operation(
     kopecks: int,
     state: PaymentState | None,
     method: PaymentMethod | None,
-    reason: DeclineReason | None,
+    decline_reason: DeclineReason | None,
     brand: CardBrand | None,
     last_four: str | None,
     product: str,
     transfer_id: int | None,
     payment_id: int | None,
+    reason: str,
 ) -> Operation:
     code = code or TransferCode.TOP_UP
     return Operation(
@@ -303,12 +314,13 @@ def _operation(
         kopecks=kopecks if code in _RAISES else -kopecks,
         state=PaymentState.SUCCEEDED if transfer_id is not None or state is None else state,
         method=method,
-        decline_reason=reason if transfer_id is None else None,
+        decline_reason=decline_reason if transfer_id is None else None,
         card_brand=brand,
         card_last_four=last_four,
         product=product,
         transfer_id=transfer_id,
         payment_id=payment_id,
+        reason=reason,
     )
 
 
