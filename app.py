@@ -28,6 +28,7 @@ from routes.payments import PAYMENT_ROUTES
 from routes.proofs import PROOF_ROUTES
 from routes.pwa import pwa_routes
 from routes.session import SESSION_ROUTES
+from routes.test_bank import BANK_ROUTES
 from routes.webhooks import WEBHOOK_ROUTES
 from rules.refusals import Unavailable
 from settings import SettingsError, operator, settings
@@ -135,6 +136,7 @@ app = st.App(
         *IDENTITY_ROUTES,
         *PROOF_ROUTES,
         *PAYMENT_ROUTES,
+        *BANK_ROUTES,
         *WEBHOOK_ROUTES,
         *pwa_routes(name=f"{_name} — личный кабинет", short_name=_name, colour=_about.colour),
     ],

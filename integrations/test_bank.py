@@ -120,6 +120,7 @@ class Page:
     amount_kopecks: int
     description: str
     return_url: str
+    keeps_card: bool
     reason: DeclineReason | None
     last_four: str
     tries_left: int
@@ -472,6 +473,7 @@ def _page(db: Session, row: BankPayment, now: datetime) -> Page:
         amount_kopecks=row.amount_kopecks,
         description=row.description,
         return_url=row.return_url,
+        keeps_card=row.keeps_card,
         reason=_state(row, now)[1],
         last_four="" if card is None else card.last_four,
         tries_left=CODE_TRIES - row.tries,

@@ -4,7 +4,7 @@ from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_SERVED = ("_stcore", "app", "component", "media", "static", "go", "documents", "auth", "oauth2callback")
+_SERVED = ("_stcore", "app", "component", "media", "static", "go", "documents", "auth", "oauth2callback", "back", "bank")
 """First parts of the addresses of files and of Streamlit's own routes."""
 
 
