@@ -16,6 +16,7 @@ from actions import letters
 from actions.bonus import take_back
 from actions.cards import has_card_number
 from actions.ledger import post
+from actions.payments import advance
 from actions.performing import action
 from db import access, reading, transaction
 from integrations.gateway import Gateway, GatewayRefused, NoAnswer, RefundStanding
@@ -116,6 +117,15 @@ def refund_progress(*, visitor: Visitor, refund_id: int) -> RefundProgress:
         if db.get(Refund, refund_id) is None:
             raise NotAllowed()
     return advance_refund(refund_id)
+
+
+def payment_asked_about(*, visitor: Visitor, payment_id: int) -> PaymentState:
+    """Take anybody's payment as far as it goes now, for an administrator who looks at it. Raises NotAllowed."""
+    access.staff(visitor, Role.ADMINISTRATOR)
+    with reading() as db:
+        if db.get(Payment, payment_id) is None:
+            raise NotAllowed()
+    return advance(payment_id).state
 
 
 def advance_refund(refund_id: int) -> RefundProgress:

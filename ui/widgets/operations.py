@@ -266,6 +266,8 @@ def what(row: Operation) -> str:
         return said if row.card_last_four is None else f"{said} {t(f'brand.{row.card_brand}')} ·· {row.card_last_four}"
     if row.product:
         return t(f"payments.{row.code.value}", product=row.product)
+    if row.code is TransferCode.REFUND and row.reason:
+        return t("payments.refund_of", number=row.payment_id, reason=row.reason)
     has_no_product = row.code in (TransferCode.BONUS_SPENT, TransferCode.REFUND)
     return t(f"payments.{row.code.value}" if has_no_product else f"payments.code.{row.code.value}")
 
