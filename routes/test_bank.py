@@ -45,15 +45,15 @@ main{display:grid;grid-template-columns:minmax(0,1fr) 26rem;grid-template-rows:a
 margin:0 auto;padding:1.75rem 1.5rem 4rem;align-items:start}
 main.one{display:block;max-width:33rem;padding-top:3rem}
 h1{margin:0;font-size:1.3rem;line-height:1.3;font-weight:600}
-.order h1{color:var(--soft);font-size:1rem;font-weight:500}
+h2{margin:0;color:var(--soft);font-size:1rem;font-weight:500}
 .sum{margin:.1rem 0 1rem;font-size:2.25rem;line-height:1.2;font-weight:650;letter-spacing:-.01em;
 font-variant-numeric:tabular-nums}
 dl{display:grid;grid-template-columns:auto minmax(0,1fr);gap:.35rem 1.25rem;margin:0}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
-.sheet{grid-column:2;grid-row:1/3;background:var(--sheet);border-radius:14px;padding:1.75rem;
+.sheet{grid-column:2;grid-row:1/3;background:var(--sheet);border-radius:14px;padding:1.75rem 1.75rem 1.25rem;
 box-shadow:0 1px 2px rgba(10,30,40,.08),0 8px 24px rgba(10,30,40,.06)}
 .sheet h1{margin-bottom:1.25rem}
-.sheet p{margin:.6rem 0 0}
+.sheet p{margin:-.5rem 0 1.25rem}
 label{display:block;margin-bottom:.3rem;font-size:.9rem;color:var(--soft)}
 input{display:block;width:100%;min-height:3rem;padding:.5rem .8rem;border:1px solid var(--line);border-radius:9px;
 background:var(--sheet);color:var(--ink);font:inherit;font-size:1.1rem;font-variant-numeric:tabular-nums}
@@ -69,8 +69,8 @@ button:hover,.button:hover{background:var(--act-over)}
 .leave{background:none;color:var(--act);font-weight:500;margin-top:.5rem}
 .leave:hover{background:var(--faint)}
 a:focus-visible,button:focus-visible,summary:focus-visible,input:focus-visible{outline:3px solid var(--act);outline-offset:2px}
-.keeps{color:var(--soft);font-size:.9rem}
-.button{margin-top:1.5rem}
+.soft{color:var(--soft);font-size:.9rem}
+.button{margin-bottom:.5rem}
 details{grid-column:1}
 summary{cursor:pointer;color:var(--act);font-weight:500;padding:.25rem 0}
 details p{margin:.35rem 0 .75rem;color:var(--soft);font-size:.9rem}
@@ -184,9 +184,9 @@ def _order(page: Page) -> str:
     """Who is paid, for what and how much."""
     check = "" if page.amount_kopecks else ".check"
     card = f"<dt>{t('bank.card')}</dt><dd>•••• {escape(page.last_four)}</dd>" if page.last_four else ""
-    keeps = f'<p class="keeps">{t("bank.keeps")}</p>' if page.keeps_card and page.amount_kopecks else ""
+    keeps = f'<p class="soft">{t("bank.keeps")}</p>' if page.keeps_card and page.amount_kopecks else ""
     return (
-        f'<section class="order"><h1>{t(f"bank.to_pay{check}")}</h1><p class="sum">{money(page.amount_kopecks)}</p>'
+        f'<section><h2>{t(f"bank.to_pay{check}")}</h2><p class="sum">{money(page.amount_kopecks)}</p>'
         f"<dl><dt>{t('bank.merchant')}</dt><dd>{escape(operator().name(language().value))}</dd>"
         f"<dt>{t('bank.what_for')}</dt><dd>{escape(page.description)}</dd>{card}</dl>{keeps}</section>"
     )
@@ -237,8 +237,10 @@ def _card_page(page: Page, wrong: Mapping[str, str] | None = None, expiry: str =
         for name, about in fields.items()
     }
     button = t("bank.pay", sum=money(page.amount_kopecks)) if page.amount_kopecks else t("bank.attach")
+    heading = t("bank.title.card" if page.amount_kopecks else "bank.title.check")
     content = (
-        f'{_order(page)}<div class="sheet"><form method="post" action="/bank/{page.ref}" novalidate autocomplete="on">'
+        f'{_order(page)}<div class="sheet"><h1>{heading}</h1>'
+        f'<form method="post" action="/bank/{page.ref}" novalidate autocomplete="on">'
         f'{made["number"]}<div class="pair">{made["expiry"]}{made["cvc"]}</div><button>{button}</button></form>'
         f"{_leaving(page)}</div>{_numbers(opened='number' in wrong)}"
     )
@@ -273,10 +275,9 @@ def _code_page(page: Page, error: str = "") -> Response:
         about='autocomplete="one-time-code" inputmode="numeric" maxlength="8"',
     )
     content = (
-        f'{_order(page)}<div class="sheet"><h1>{title}</h1>'
+        f'{_order(page)}<div class="sheet"><h1>{title}</h1><p class="soft">{t("bank.confirm.sent", code=CODE)}</p>'
         f'<form method="post" action="/bank/{page.ref}/confirm" novalidate>{field}'
-        f"<button>{t('bank.confirm.button')}</button></form>{_leaving(page)}"
-        f'<p class="keeps">{t("bank.confirm.sent", code=CODE)}</p></div>'
+        f"<button>{t('bank.confirm.button')}</button></form>{_leaving(page)}</div>"
     )
     return _html(f"{t('bank.wrong')} · {title}" if error else title, content, status=422 if error else 200, page=page)
 

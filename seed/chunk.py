@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from integrations.test_bank import Behaviour
 from rules.bonus import Lot, expires_on, spend
 from rules.numbers import account_number, format_account_number, mask_email, mask_phone
 from rules.periods import clamp_day
@@ -180,10 +181,13 @@ class Chunk(Months):
 
         person, slot = np.nonzero(self.card_ids >= 0)
         labels = [self.card_label[i][s] if self.card_label else "" for i, s in zip(person.tolist(), slot.tolist(), strict=True)]
-        t.add("saved_card", self.card_ids[person, slot], self.ids[person], [f"tok_{key}" for key in self._keys(len(person))],
-              BRAND[self.card_brand[person, slot]].tolist(), [f"{d:04d}" for d in self.card_digits[person, slot].tolist()],
-              self.card_until[person, slot], labels, (slot == 0).astype(np.int64), self.card_from[person, slot],
-              np.full(len(person), -1))  # fmt: skip
+        tokens = [f"tok_{key}" for key in self._keys(len(person))]
+        brands = BRAND[self.card_brand[person, slot]].tolist()
+        digits = [f"{d:04d}" for d in self.card_digits[person, slot].tolist()]
+        t.add("saved_card", self.card_ids[person, slot], self.ids[person], tokens, brands, digits, self.card_until[person, slot],
+              labels, (slot == 0).astype(np.int64), self.card_from[person, slot], np.full(len(person), -1))  # fmt: skip
+        # The built-in bank knows them too, and charges them: they pay until they expire.
+        t.add("test_bank_card", tokens, brands, digits, self.card_until[person, slot], [Behaviour.SUCCESS.value] * len(person))
         if self.cast:
             places = [i for i, actor in enumerate(self._actors()) if actor.key]
             t.add("demo_persona", [self._actors()[i].key for i in places], self.ids[places], np.arange(len(places)))

@@ -47,6 +47,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "attach_code": "id:i customer_id:i billing_account_id:i code_hash:x sent_to:x sent_at:t expires_at:t tries_left:i"
         " used_at:t",
         "saved_card": "id:i customer_id:i token:x brand:x last_four:x expires_on:d label:x is_default:i added_at:t removed_at:t",
+        "test_bank_card": "token:x brand:x last_four:x expires_on:d behaviour:x",
         "subscription": "id:i billing_account_id:i plan_id:r option_id:r started_on:d ends_on:d ended_on:d",
         "product_order": "id:i billing_account_id:i option_id:i placed_by_id:r kind:x state:x key:x now_kopecks:i"
         " monthly_kopecks:i effective_on:d placed_at:t due_at:t closed_at:t reason:x",

@@ -260,6 +260,16 @@ def test_the_second_wrong_code_leaves_one_more_try(bank: TestBank):
     assert bank.confirm(begun.ref, CODE).step is Step.SUCCEEDED  # type: ignore[union-attr]
 
 
+def test_cards_of_the_demo_pay_until_they_expire(seeded_db: sa.Engine):
+    with seeded_db.connect() as connection:
+        cards = connection.execute(sa.text("SELECT token, expires_on < :today FROM saved_card"), {"today": clock.today()}).all()
+    bank, told = TestBank(), {}
+    for expired in (False, True):
+        token = next(token for token, over in cards if bool(over) is expired)
+        told[expired] = bank.charge(wish(token=token)).reason
+    assert told == {False: None, True: DeclineReason.CARD_EXPIRED}
+
+
 # --- who does not finish ----------------------------------------------------------------------------------
 @pytest.mark.parametrize("typed", [False, True])
 def test_a_charge_that_nobody_finishes_in_an_hour_is_over(bank: TestBank, later: Any, typed: bool):
