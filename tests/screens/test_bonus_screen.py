@@ -4,13 +4,16 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from sqlmodel import col, select
 
 import clock
-from db import transaction
-from models import Customer
+from actions import perform
+from actions.bonus import spend_points
+from db import reading, transaction
+from models import Attachment, BillingAccount, Customer, LedgerAccount
 from rules.bonus import BonusTerms
 from rules.periods import add_months
-from rules.terms import Language
+from rules.terms import Language, Right, ServiceKind
 from tests.driver import Screen, open_screen
 from tests.money.world import World
 from texts import money, points, speaking
@@ -105,3 +108,127 @@ def test_without_points_it_says_how_to_get_them_and_offers_nothing_dead(db: sa.E
     assert ("Как накопить" if language is Language.RU else "How to earn") in screen.says
     assert not screen.metric
     assert not [button for button in screen.app.main.get("button") if str(button.key).startswith("bonus")]
+    assert screen.button("earn_first").label == ("Оплатить" if language is Language.RU else "Pay")
+
+
+# --- spending ---------------------------------------------------------------------------------------
+def accounts_of(person: Customer) -> list[int]:
+    with reading() as db:
+        wanted = select(Attachment.billing_account_id).where(col(Attachment.customer_id) == person.id)
+        return list(db.exec(wanted.order_by(col(Attachment.id))).all())
+
+
+def second_account(person: Customer, *, debt: int, right: Right = Right.MANAGE) -> int:
+    """Another account of the person, which owes so much."""
+    with transaction() as session:
+        world = World(session)
+        world.number = 700
+        account = world.account(session.get_one(Customer, person.id), service=ServiceKind.INTERNET, right=right)
+        world.charge(account, debt, clock.now())
+        return account.id
+
+
+def balance(account_id: int) -> int:
+    with reading() as db:
+        return db.exec(select(LedgerAccount.balance_kopecks).where(col(LedgerAccount.billing_account_id) == account_id)).one()
+
+
+def plain(said: str) -> str:
+    """With ordinary spaces and without the marks that keep Markdown from reading it."""
+    return said.replace("\u202f", " ").replace("\xa0", " ").replace("\u2060", "").replace("\\", "")
+
+
+def type_points(screen: Screen, typed: str) -> Screen:
+    screen.app.text_input(key="bonus_points").set_value(typed)
+    return screen.run()
+
+
+@pytest.mark.parametrize(
+    ("language", "will", "done"),
+    [
+        (Language.RU, "Спишем 35 баллов, на счёт поступит 35 ₽. Останется 85 баллов.", "Потрачено: 35 баллов."),
+        (Language.EN, "We take 35 points and add ₽35 to the account. You keep 85 points.", "Spent: 35 points."),
+    ],
+)
+def test_points_become_money_on_the_chosen_account_and_it_says_so_before_and_after(
+    anna: Customer, language: Language, will: str, done: str
+):
+    (account_id,) = accounts_of(anna)
+    before = balance(account_id)
+    screen = show(anna, language)
+    with speaking(language):  # the driver asks for the names of choices here, too
+        type_points(screen, " 35 ")
+        assert will in plain(screen.says)
+        screen.click("bonus_spend_now")
+    assert balance(account_id) == before + 3_500
+    assert tile(screen, "Баланс" if language is Language.RU else "Balance") == "85"
+    with speaking(language):
+        (toast,) = screen.app.toast
+        assert done in plain(toast.value)
+        assert plain(money(before + 3_500)) in plain(toast.value)
+    assert screen.app.text_input(key="bonus_points").value == ""
+    assert screen.button("bonus_spend_now").disabled
+
+
+def test_what_an_account_owes_is_suggested_and_no_more_than_there_is(anna: Customer):
+    owing = second_account(anna, debt=4_550)
+    screen = show(anna)
+    assert screen.app.selectbox(key="bonus_account").value == owing
+    assert screen.app.text_input(key="bonus_points").value == "46"  # a started rouble takes a whole point
+    with transaction() as session:
+        world = World(session)
+        world.number = 800
+        world.charge(session.get_one(BillingAccount, owing), 50_000, clock.now())
+    assert show(anna).app.text_input(key="bonus_points").value == "120"
+
+
+def test_the_account_of_the_address_is_chosen_and_another_choice_suggests_anew(anna: Customer):
+    (first,), owing = accounts_of(anna), second_account(anna, debt=4_550)
+    screen = open_screen("bonus", customer_id=anna.id, query={"account": str(first)})
+    assert screen.app.selectbox(key="bonus_account").value == first
+    assert screen.app.text_input(key="bonus_points").value == ""
+    screen.app.selectbox(key="bonus_account").set_value(owing)
+    screen.run()
+    assert screen.app.text_input(key="bonus_points").value == "46"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("121", "Баллов нужно 121, а у вас 120."),
+        ("0", "Введите целое число"),
+        ("-5", "Введите целое число"),
+        ("1,5", "Введите целое"),
+    ],
+)
+def test_what_cannot_be_spent_is_said_at_the_field_and_cannot_be_pressed(anna: Customer, typed: str, said: str):
+    screen = type_points(show(anna), typed)
+    assert said in plain(screen.says)
+    assert screen.button("bonus_spend_now").disabled
+
+
+def test_all_points_are_one_click(anna: Customer):
+    screen = show(anna).click("bonus_spend_all")
+    assert screen.app.text_input(key="bonus_points").value == "120"
+    screen.click("bonus_spend_now")
+    assert "Баллов сейчас нет" in screen.says
+    assert not [one for one in screen.app.button if str(one.key).startswith("bonus_spend")]
+
+
+def test_points_that_went_meanwhile_are_refused_in_place(anna: Customer):
+    screen = type_points(show(anna), "100")
+    with transaction() as session:
+        visitor = World(session).visitor(anna)
+    perform(spend_points, visitor=visitor, account_id=accounts_of(anna)[0], points=50, key="elsewhere")
+    screen.click("bonus_spend_now")
+    assert "Баллов нужно 100, а у вас 70." in plain(screen.says)
+    assert tile(screen, "Баланс") == "70"
+
+
+def test_an_account_that_one_may_only_look_at_is_not_offered(anna: Customer):
+    with transaction() as session:
+        session.execute(sa.update(Attachment).values(right=Right.VIEW))
+    screen = show(anna)
+    assert "Подключите счёт" in screen.says
+    assert screen.button("bonus_to_accounts")
+    assert not screen.app.text_input

@@ -7,22 +7,40 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 import clock
+from actions.ledger import post
 from actions.orders import quote
 from actions.provisioning import carry_out_due
 from db import reading, transaction
 from models import (
     Attachment,
     BillingAccount,
+    BonusEntry,
+    BonusLot,
+    Customer,
     LedgerAccount,
     Option,
     OptionPrice,
     Order,
     Subscription,
 )
+from queries.bonus import open_lots
 from queries.options import AccountServices, CatalogueOption, account_services
+from rules.periods import add_months
 from rules.refusals import Refusal
-from rules.terms import AccountStatus, BillingMode, Language, OrderKind, OrderState, Recurrence, Right, ServiceKind
+from rules.terms import (
+    AccountStatus,
+    BillingMode,
+    BonusKind,
+    Language,
+    OrderKind,
+    OrderState,
+    Recurrence,
+    Right,
+    ServiceKind,
+    TransferCode,
+)
 from tests.driver import Screen, customer_of, open_screen, visitor_of
+from tests.money.world import World
 from texts import money, speaking
 
 CONNECT, DISCONNECT = OrderKind.CONNECT, OrderKind.DISCONNECT
@@ -338,3 +356,76 @@ def test_a_refused_order_says_why_in_the_list(mobile: int):
             )
         )
     assert "не хватило денег" in on_services(mobile).says
+
+
+# --- for points -------------------------------------------------------------------------------------
+def give_points(points: int) -> None:
+    """The family's only points."""
+    person, today = customer_of("family"), clock.today()
+    with transaction() as db:
+        world = World(db)
+        for lot in db.exec(select(BonusLot).where(col(BonusLot.customer_id) == person, col(BonusLot.remaining) > 0)).all():
+            world.save(BonusEntry(customer_id=person, lot_id=lot.id, kind=BonusKind.SPENT, points=-lot.remaining,
+                                  key=f"away:{lot.id}", occurred_at=clock.now()))  # fmt: skip
+            lot.remaining = 0
+        world.number = 10 * points
+        world.lot(db.get_one(Customer, person), points, today, add_months(today, 12))
+
+
+def with_points(screen: Screen) -> bool:
+    return any(one.key == "confirm_with_points" for one in screen.app.button)
+
+
+@pytest.mark.parametrize(
+    ("language", "label", "note"),
+    [(Language.RU, "Баллами:", "Можно баллами: спишем"), (Language.EN, "With points:", "Or with points: we take")],
+)
+def test_an_option_is_paid_with_points_when_there_are_enough(mobile: int, language: Language, label: str, note: str):
+    services = services_of(mobile)
+    option = allowed(services, CONNECT)
+    needed = -(-quote(services, option, CONNECT, clock.today()).now_kopecks // 100)
+    give_points(needed - 1)
+    screen = on_services(mobile, language=language)
+    toggle(screen, option.facts.code).set_value(True)
+    assert not with_points(screen.run())
+    give_points(needed)
+    screen = on_services(mobile, language=language)
+    toggle(screen, option.facts.code).set_value(True)
+    screen.run()
+    assert screen.button("confirm_with_points").label == f"{label} {needed}"
+    assert any(note in said.value for said in screen.caption)
+    screen.click("confirm_with_points")
+    after = services_of(mobile)
+    assert option.facts.code in after.connected
+    assert after.balance_kopecks == services.balance_kopecks + needed * 100 - after.orders[0].now_kopecks
+    with reading() as db:
+        assert open_lots(db, visitor=visitor_of(customer_of("family")), today=clock.today()) == []
+
+
+def test_without_money_points_are_the_one_way_and_the_terms_are_told_all_the_same(mobile: int):
+    option = allowed(services_of(mobile), CONNECT)
+    give_points(5_000)
+    with transaction() as db:
+        post(db, account_id=mobile, code=TransferCode.ONE_OFF, amount_kopecks=services_of(mobile).balance_kopecks, key="all",
+             occurred_at=clock.now())  # fmt: skip
+    screen = on_services(mobile)
+    toggle(screen, option.facts.code).set_value(True)
+    screen.run()
+    assert not [one for one in screen.app.button if one.key == "confirm_order"]
+    assert "Пополните счёт" in screen.error[0].value
+    assert any("Спишется сейчас" in str(table.value) for table in screen.table)
+    screen.click("confirm_with_points")
+    assert option.facts.code in services_of(mobile).connected
+
+
+def test_points_are_not_offered_for_what_costs_nothing_now(mobile: int):
+    give_points(5_000)
+    services = services_of(mobile)
+    screen = on_services(mobile)
+    toggle(screen, allowed(services, CONNECT, paid=False).facts.code).set_value(True)
+    assert not with_points(screen.run())
+    with transaction() as db:
+        db.execute(sa.update(BillingAccount).where(col(BillingAccount.id) == mobile).values(mode=BillingMode.POSTPAID))
+    screen = on_services(mobile)
+    toggle(screen, allowed(services_of(mobile), CONNECT).facts.code).set_value(True)
+    assert not with_points(screen.run())

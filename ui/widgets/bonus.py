@@ -17,7 +17,7 @@ from rules.refusals import NotEnoughPoints, PointsMalformed, Refusal
 from rules.terms import BonusKind, Language
 from rules.visitor import Visitor
 from settings import operator
-from texts import day, language, md, moment, money, month, number, percent, points, sentence, speaking, t, tn
+from texts import day, language, md, moment, money, month, number, percent, phone, points, sentence, speaking, t, tn
 from ui.widgets.account import account_name
 from ui.widgets.feedback import act, refused_here, toast
 from ui.widgets.pay_form import payable, wanted
@@ -70,14 +70,14 @@ def show_level(standing: LevelStanding, paid: int) -> None:
 
 # --- spending ---------------------------------------------------------------------------------------
 def begin_spending(accounts: Sequence[AccountCard], have: int, asked: str) -> None:
-    """Fill the form when it is opened: the account it was opened for, else the one that owes most, and what it needs."""
+    """Fill the form when it is opened: the account it was opened for, else the one that needs most, and how much."""
     cards = {card.account_id: card for card in payable(accounts)}
     if st.session_state.get(_OPENED_FOR) == asked and st.session_state.get(_ACCOUNT) in cards:
         return
     st.session_state[_OPENED_FOR], st.session_state[_NONCE] = asked, uuid.uuid4().hex
     if cards:
         first = next((card for card in cards.values() if str(card.account_id) == asked), None)
-        first = first or max(cards.values(), key=lambda card: card.due.amount_kopecks)
+        first = first or max(cards.values(), key=wanted)
         st.session_state[_ACCOUNT] = first.account_id
         _suggest(cards, have)
 
@@ -99,25 +99,26 @@ def spend_form(accounts: Sequence[AccountCard], have: int) -> None:
         chosen = st.selectbox(
             t("bonus.spend.account"),
             list(cards),
-            format_func=lambda id_: _needs(cards[id_]),
+            format_func=lambda id_: _described(cards[id_]),
             key=_ACCOUNT,
             on_change=_suggest,
             args=(cards, have),
         )
+        st.caption(_needs(cards[chosen]))
         hint = t("bonus.spend.placeholder")
-        typed = st.text_input(t("bonus.spend.points"), key=_POINTS, placeholder=hint, autocomplete="off", max_chars=12, live=True)
+        typed = st.text_input(t("bonus.spend.points"), key=_POINTS, placeholder=hint, autocomplete="off", live=True)
         asked = _read(typed, have)
         if asked:
             st.caption(t("bonus.spend.will", points=points(asked), sum=_roubles(asked), left=points(have - asked)))
         refused_here("bonus_spend")
         label = t("bonus.spend.button", points=points(asked)) if asked else t("bonus.spend")
         with st.container(horizontal=True, gap="small"):
-            given = (chosen, asked or 0)
+            # The key belongs to this form and this content, from the moment it is drawn: a second click is the same spending.
+            given = (chosen, asked or 0, uuid.uuid5(uuid.UUID(st.session_state[_NONCE]), f"{chosen} {asked}").hex)
             st.button(label, type="primary", key="bonus_spend_now", disabled=not asked, on_click=_spend, args=given)
             if asked != have:
-                st.button(
-                    t("bonus.spend.all", n=number(have)), type="tertiary", key="bonus_spend_all", on_click=_fill, args=(have,)
-                )
+                every = t("bonus.spend.all", points=points(have))
+                st.button(every, type="tertiary", key="bonus_spend_all", on_click=_fill, args=(have,))
 
 
 def _read(typed: str, have: int) -> int | None:
@@ -136,12 +137,18 @@ def _read(typed: str, have: int) -> int | None:
     return None
 
 
+def _described(card: AccountCard) -> str:
+    """An account in the list. No sum: the list keeps what was chosen by these very words, and sums change."""
+    place = phone(card.service_phone) if card.service_phone else card.address
+    said = (account_name(card.label, card.service), "" if card.is_own else card.holder, place)
+    return " · ".join(part for part in said if part)
+
+
 def _needs(card: AccountCard) -> str:
-    """An account in the list: its name, whose it is when not one's own, and what it owes or holds."""
-    said = [account_name(card.label, card.service), *([] if card.is_own else [card.holder])]
+    """What an account lacks, or holds when it lacks nothing."""
     needed = wanted(card)
-    what = t("bonus.spend.due", sum=money(needed)) if needed else t("bonus.spend.holds", sum=money(card.balance_kopecks))
-    return " · ".join([*said, what])
+    sum_ = money(needed or card.balance_kopecks, exact=False)
+    return t("bonus.spend.due", sum=sum_) if needed else t("bonus.spend.holds", sum=sum_)
 
 
 def _roubles(count: int) -> str:
@@ -157,9 +164,8 @@ def _fill(count: int) -> None:
     st.session_state[_POINTS] = str(count) if count else ""
 
 
-def _spend(account_id: int, count: int) -> None:
-    """Spend; a callback. The key belongs to this form and this content: a second click is the same spending."""
-    key = uuid.uuid5(uuid.UUID(st.session_state[_NONCE]), f"{account_id} {count}").hex
+def _spend(account_id: int, count: int, key: str) -> None:
+    """Spend; a callback."""
     spent = act(spend_points, place="bonus_spend", account_id=account_id, points=count, key=key)
     if spent is not None:
         st.session_state[_SPENT], st.session_state[_NONCE] = spent, uuid.uuid4().hex
