@@ -18,6 +18,8 @@ from rules.bonus import (
     expiring,
     level_for,
     points_for_payment,
+    points_for_price,
+    points_kept,
     spend,
 )
 from rules.refusals import NotEnoughPoints
@@ -147,3 +149,74 @@ def test_every_point_is_either_alive_or_expired(lots: list[Lot]) -> None:
     expired = sum(use.points for use in expire(lots=lots, today=TODAY))
     soon_or_later = expiring(lots=lots, today=TODAY, within_days=10_000).points
     assert expired + soon_or_later == sum(lot.remaining for lot in lots)
+
+
+# --- money that went, and prices in points ----------------------------------------------------------
+@pytest.mark.parametrize(
+    ("granted", "paid", "back", "by_autopay", "kept"),
+    [
+        (25, 50_000, 0, False, 25),
+        (25, 50_000, 1, False, 24),
+        (25, 50_000, 50_000, False, 0),
+        (105, 200_000, 100_000, True, 52),  # 50 and two and a half more, rounded down
+        (50, 50_000, 25_000, False, 24),  # granted under twice as good terms: in proportion
+        (10, 1_500, 500, False, 6),  # today's terms would not give a point for any of it
+    ],
+)
+def test_a_payment_keeps_the_points_that_the_rest_of_it_earns(
+    granted: int, paid: int, back: int, by_autopay: bool, kept: int
+) -> None:
+    assert points_kept(granted=granted, paid_kopecks=paid, back_kopecks=back, by_autopay=by_autopay, terms=TERMS) == kept
+
+
+@settings(max_examples=200)
+@given(
+    paid=st.integers(1, 10**7),
+    shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    granted=st.integers(0, 10**5),
+    by=st.booleans(),
+)
+def test_the_more_goes_back_the_less_is_kept_and_never_more_than_was_granted(
+    paid: int, shares: tuple[float, float], granted: int, by: bool
+) -> None:
+    less, more = sorted(int(paid * share) for share in shares)
+    given_less, given_more = (
+        points_kept(granted=granted, paid_kopecks=paid, back_kopecks=back, by_autopay=by, terms=TERMS) for back in (less, more)
+    )
+    assert 0 <= given_more <= given_less <= granted
+    assert points_kept(granted=granted, paid_kopecks=paid, back_kopecks=paid, by_autopay=by, terms=TERMS) == 0
+
+
+@pytest.mark.parametrize("back", [-1, 101])
+def test_giving_back_less_than_nothing_or_more_than_was_paid_is_an_error(back: int) -> None:
+    with pytest.raises(ValueError):
+        points_kept(granted=1, paid_kopecks=100, back_kopecks=back, by_autopay=False, terms=TERMS)
+
+
+@pytest.mark.parametrize(("kopecks", "points"), [(0, 0), (1, 1), (100, 1), (101, 2), (4_495, 45)])
+def test_a_started_rouble_takes_a_whole_point(kopecks: int, points: int) -> None:
+    assert points_for_price(kopecks) == points
+
+
+def test_a_negative_price_is_an_error() -> None:
+    with pytest.raises(ValueError):
+        points_for_price(-1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kopecks_per_point": 0},
+        {"lifetime_months": 0},
+        {"autopay_extra_percent": -1},
+        {"profile_points": -1},
+        {"e_bill_points": -1},
+        {"birthday_points": -1},
+        {"privilege_from_kopecks": 0},
+        {"vip_from_kopecks": 1_500_000},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_terms_that_make_no_sense_are_not_accepted(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError):
+        BonusTerms(**wrong)
