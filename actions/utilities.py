@@ -8,7 +8,7 @@ import clock
 from actions.payments import Begun, content_of_biller, open_intent
 from actions.performing import action
 from models import Customer, UtilityPayment, UtilityTemplate
-from queries.utilities import BillerForm, biller_form, last_readings
+from queries.utilities import MONTHLY, BillerForm, biller_form, last_readings
 from rules.numbers import normalise_label
 from rules.refusals import BillerFieldWrong, LabelMalformed, LooksLikeCard, NotAllowed, TemplateNameMissing
 from rules.terms import BillerFieldKind
@@ -17,7 +17,6 @@ from rules.visitor import Visitor
 from settings import operator
 
 LONGEST_NAME = 40
-_EVERY_MONTH_ANEW = (BillerFieldKind.PERIOD, BillerFieldKind.READING)
 
 
 @action("begin_utility_payment")
@@ -84,7 +83,7 @@ def save_template(
     form = biller_form(db, visitor=visitor, biller_id=biller_id, language=visitor.language)
     if amount_kopecks is not None:
         _check_amount(form, amount_kopecks)
-    lasting = [each for each in form.terms if each.kind not in _EVERY_MONTH_ANEW]
+    lasting = [each for each in form.terms if each.kind not in MONTHLY]
     return _keep(db, visitor, form, name, _sound(form, lasting, fields, visitor, {}), amount_kopecks)
 
 
@@ -152,7 +151,7 @@ def _keep(
     """The template of these lasting values: the one that is there, renamed, or a new one. One tab after the other."""
     said = _name(name)
     db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update()).one()
-    lasting = {each.code for each in form.terms if each.kind not in _EVERY_MONTH_ANEW}
+    lasting = {each.code for each in form.terms if each.kind not in MONTHLY}
     kept = {code: value for code, value in values.items() if code in lasting}
     mine = db.exec(
         select(UtilityTemplate).where(

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from models import Biller, BillerField, BillerRegion, Payment, SavedCard, UtilityPayment, UtilityTemplate
-from rules.refusals import BillerUnavailable
+from rules.refusals import BillerUnavailable, NotAllowed
 from rules.terms import BillerCategory, BillerFieldKind, CardBrand, DeclineReason, Language, PaymentState
 from rules.utilities import FieldTerms
 from rules.visitor import Visitor
@@ -20,6 +20,8 @@ from rules.visitor import Visitor
 LOOKED_BACK = 300
 """So many of a person's payments to billers are gone through for what was paid last."""
 CATEGORIES = list(BillerCategory)
+MONTHLY = (BillerFieldKind.PERIOD, BillerFieldKind.READING)
+"""What is told anew every month; all else stays the same and is kept in templates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,6 @@ class Template:
     payer_code: str
     amount_kopecks: int | None
     is_offered: bool
-    has_period: bool
     last: LastPaid | None
     is_pending: bool
 
@@ -121,6 +122,17 @@ class UtilityRow:
     def receipt_path(self) -> str | None:
         """The address of the receipt, for what was paid."""
         return f"/documents/receipt/{self.payment_id}.pdf" if self.state is PaymentState.SUCCEEDED else None
+
+
+@dataclass(frozen=True, slots=True)
+class Prefill:
+    """What a form begins with: field code to value as stored, the sum to suggest in kopecks, the template it is paid by."""
+
+    biller_id: int
+    name: str
+    fields: dict[str, str]
+    amount_kopecks: int | None
+    template_id: int | None
 
 
 def _offered(visitor: Visitor) -> Any:
@@ -204,7 +216,6 @@ def own_templates(db: Session, *, visitor: Visitor, language: Language) -> list[
                 payer_code=_of_kind(template.fields, known, BillerFieldKind.PAYER_CODE),
                 amount_kopecks=template.amount_kopecks,
                 is_offered=bool(is_offered),
-                has_period=BillerFieldKind.PERIOD in known.values(),
                 last=None if last is None else _last(*last, known),
                 is_pending=any(payment.state is PaymentState.PENDING for payment, _ in own),
             )
@@ -234,6 +245,35 @@ def last_paid(db: Session, *, visitor: Visitor, biller_id: int, payer_code: str)
         if payment.state is PaymentState.SUCCEEDED and (_of_kind(about.fields, known, BillerFieldKind.PAYER_CODE) == payer_code):
             return _last(payment, about, known)
     return None
+
+
+def template_prefill(db: Session, *, visitor: Visitor, template_id: int, language: Language) -> Prefill:
+    """What the form begins with when one's own template is paid: its fields and the sum paid last. Raises NotAllowed."""
+    own = own_templates(db, visitor=visitor, language=language)
+    template = next((each for each in own if each.template_id == template_id), None)
+    if template is None:
+        raise NotAllowed()
+    amount = template.last.amount_kopecks if template.last is not None else template.amount_kopecks
+    return Prefill(template.biller_id, template.name, template.fields, amount, template_id)
+
+
+def repeat_prefill(db: Session, *, visitor: Visitor, payment_id: int) -> Prefill:
+    """What the form begins with when one's own payment is made again. Raises NotAllowed.
+
+    Of one that went through only what stays the same from month to month is taken, of any other everything that was typed.
+    """
+    found = db.execute(
+        sa.select(Payment, UtilityPayment)
+        .join(UtilityPayment, col(UtilityPayment.payment_id) == col(Payment.id))
+        .where(col(Payment.id) == payment_id, col(Payment.payer_id) == visitor.customer_id)
+    ).first()
+    if found is None:
+        raise NotAllowed()
+    payment, about = found
+    known = _codes(db, {about.biller_id}).get(about.biller_id, {})
+    is_over = payment.state is PaymentState.SUCCEEDED
+    fields = {code: value for code, value in about.fields.items() if not is_over or known.get(code) not in MONTHLY}
+    return Prefill(about.biller_id, "", fields, payment.amount_kopecks, None)
 
 
 def utility_payments_count(db: Session, *, visitor: Visitor) -> int:
