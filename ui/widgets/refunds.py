@@ -45,7 +45,8 @@ TROUBLES = {
     "never reached the gateway": "refunds.trouble.never",
     "declined by the bank": "refunds.trouble.declined",
 }
-_FOUND, _OPENED, _FORM, _ASKED, _WRONG = "_refunds_found", "_refunds_opened", "_refund_form", "_refund_asked", "_refund_wrong"
+_SOUGHT, _FOUND, _PAGE, _OPENED = "_refunds_sought", "_refunds_found", "_refunds_page", "_refunds_opened"
+_FORM, _ASKED, _WRONG = "_refund_form", "_refund_asked", "_refund_wrong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,19 @@ class Wish:
 # --- finding ------------------------------------------------------------------------------------------
 def search() -> None:
     """The field that finds payments, and the state they are in."""
-    with st.form("refunds_search", border=False), st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        st.text_input(
-            t("refunds.wanted"), key="refunds_wanted", placeholder=t("refunds.wanted_example"), autocomplete="off", max_chars=254
-        )
-        st.form_submit_button(t("refunds.find"), type="primary", icon=":material/search:", key="refunds_find", on_click=_look_up)
-    _wrong_here("wanted")
+    with st.form("refunds_search", border=False):
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+            st.text_input(
+                t("refunds.wanted"), key="refunds_wanted", placeholder=t("refunds.wanted_example"), autocomplete="off", width=520
+            )
+            st.form_submit_button(
+                t("refunds.find"),
+                type="secondary" if _FORM in st.session_state else "primary",  # then giving back is what the page is for
+                icon=":material/search:",
+                key="refunds_find",
+                on_click=_look_up,
+            )
+        _wrong_here("wanted")
 
 
 def found_ids() -> tuple[int, ...] | None:
@@ -83,21 +91,28 @@ def found_ids() -> tuple[int, ...] | None:
 
 
 def _look_up() -> None:
-    """Look for what is in the field, in the state that is chosen; a callback."""
-    _find(st.session_state.get("refunds_wanted", ""), STATES[st.session_state.get("refunds_state") or "all"])
+    """Look for what is in the field; a callback."""
+    _find(st.session_state.get("refunds_wanted", ""), st.session_state.get("refunds_state", "all"))
 
 
-def _find(wanted: str, state: PaymentState | None = None) -> None:
+def _narrow() -> None:
+    """Look for the same in another state; a callback."""
+    _find(st.session_state[_SOUGHT][0], st.session_state.get("refunds_state", "all"))
+
+
+def _find(wanted: str, state: str = "all") -> None:
     close()
-    st.session_state.pop(_FOUND, None)
+    for key in (_FOUND, _PAGE):
+        st.session_state.pop(key, None)
+    st.session_state[_SOUGHT] = (wanted, state)
     try:
-        found = perform(look_up_payments, visitor=signed_in(), wanted=wanted, state=state)
+        found = perform(look_up_payments, visitor=signed_in(), wanted=wanted, state=STATES[state])
     except FieldWrong as refusal:
         st.session_state[_WRONG] = {"wanted": refusal}
         return
     st.session_state[_FOUND] = found
-    st.session_state.refunds_round = st.session_state.get("refunds_round", 0) + 1
-    if len(found) == 1 and state is None:
+    st.session_state["refunds_round"] = st.session_state.get("refunds_round", 0) + 1
+    if len(found) == 1 and state == "all":
         _open(found[0])
 
 
@@ -130,15 +145,16 @@ def close() -> None:
 def page_of_found(found: Sequence[int]) -> Sequence[int]:
     """The ids on the page that is open, with the filter above and the page numbers to come below them."""
     names = {each: t(f"refunds.state.{each}") for each in STATES}
+    st.session_state.setdefault("refunds_state", st.session_state[_SOUGHT][1])  # it was not shown while a payment was open
     st.segmented_control(
-        t("refunds.state"), list(names), format_func=names.__getitem__, default="all", required=True, key="refunds_state",
-        on_change=_look_up, label_visibility="collapsed",
+        t("refunds.state"), list(names), format_func=names.__getitem__, required=True, key="refunds_state", on_change=_narrow,
+        label_visibility="collapsed",
     )  # fmt: skip
     if not found:
         st.info(t("refunds.nothing_found"), icon=":material/search_off:")
         return ()
     st.caption(t("refunds.most_found", n=MOST_FOUND) if len(found) == MOST_FOUND else tn("refunds.found", len(found)))
-    page = st.session_state.get(_page_key(), 1)
+    page = st.session_state[_PAGE] = st.session_state.get(_page_key(), st.session_state.get(_PAGE, 1))
     return found[(page - 1) * A_PAGE : page * A_PAGE]
 
 
@@ -158,7 +174,7 @@ def show_found(rows: Sequence[FoundPayment], total: int, visitor: Visitor) -> No
                 st.button(t("refunds.open"), key=f"refunds_open_{row.payment_id}", on_click=_open, args=(row.payment_id,))
     if total > A_PAGE:
         with st.container(horizontal_alignment="center"):
-            st.pagination(-(-total // A_PAGE), key=_page_key())
+            st.pagination(-(-total // A_PAGE), default=st.session_state[_PAGE], key=_page_key())
 
 
 def _line(key: str) -> "st.delta_generator.DeltaGenerator":
@@ -238,14 +254,11 @@ def _part(visitor: Visitor, seen: OpenedPayment, part: PartRow) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
         with st.container(gap=None, width="stretch"):
             st.markdown(f"{ICONS[part.service]} **{format_account_number(part.number)}** · {md(part.holder)}")
-            st.caption(
-                t(
-                    "refunds.part",
-                    service=t(f"service.{part.service.value}"),
-                    paid=money(part.amount_kopecks),
-                    balance=money(part.balance_kopecks),
-                )
-            )
+            told = [t(f"service.{part.service.value}"), t("refunds.part.paid", sum=money(part.amount_kopecks))]
+            if seen.can_go_back:
+                told.append(t("refunds.part.left", sum=money(part.left_kopecks)))
+            told.append(t("refunds.part.balance", sum=money(part.balance_kopecks)))
+            st.caption(" · ".join(told))
         form: Form | None = st.session_state.get(_FORM)
         is_open = form is not None and (form.payment_id, form.account_id) == (seen.payment.payment_id, part.account_id)
         if seen.can_go_back and part.left_kopecks and not is_open:
