@@ -151,7 +151,9 @@ def account_card(card: AccountCard, today: date) -> None:
         st.caption(place if card.is_own else f"{md(card.holder)} · {place}")
         plan = md(card.plan) if card.plan else t("services.no_plan")
         st.metric(f"{plan} · {t('common.per_month', sum=money(card.monthly_kopecks, exact=False))}", money(card.balance_kopecks))
-        st.caption(outlook(card, today))
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+            st.caption(outlook(card, today), width="stretch")
+            door("bills", card.account_id, t("bills.door"), ":material/chevron_right:", onward=True)
         st.space("stretch")
         with st.container(horizontal=True, gap=None):
             for script, icon in DOORS:

@@ -105,7 +105,7 @@ def _period(today: date) -> tuple[date, date] | None:
             chosen.setdefault(key, filled_in)
         with st.container(horizontal=True, gap="small"):
             since, until = (
-                st.date_input(t(key.replace("_", ".")), format="DD.MM.YYYY", key=key, width=180)
+                st.date_input(t(key.replace("_", ".")), format="DD.MM.YYYY", key=key, width=145)
                 for key in ("printout_since", "printout_until")
             )
         wrong = problem(since, until, today)
