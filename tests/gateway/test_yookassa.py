@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from yookassa import Configuration
 
 import clock
-from integrations.gateway import GatewayRefused, NoAnswer, RefundStanding, Standing
+from integrations.gateway import PATIENCE, GatewayRefused, NoAnswer, RefundStanding, Standing
 from integrations.yookassa import REASONS, YooKassa, amount_of, kopecks_of
 from rules.terms import CardBrand, DeclineReason, GatewayName, PaymentState
 from tests.gateway.contract import (
@@ -365,6 +365,17 @@ def test_an_answer_about_another_charge_is_no_answer(stage: Stage, other: dict[s
         stage.gateway.charge(asked)
 
 
+def test_an_answer_about_another_card_or_refund_is_no_answer(stage: Stage):
+    method = {"id": REF, "type": "bank_card", "saved": False, "status": "pending", "metadata": {"kabinet_key": "other"}}
+    stage.sandbox.answer_next(200, json.dumps(method).encode())
+    with pytest.raises(NoAnswer):
+        stage.gateway.check_card(check())
+    for key, amount_kopecks in (("other", SUM), ("k", SUM + 1)):
+        stage.sandbox.answer_next(200, json.dumps(payment(payment_id=REF)).encode())
+        with pytest.raises(NoAnswer):
+            stage.gateway.refund(key=key, ref=REF, amount_kopecks=amount_kopecks, reason="")
+
+
 def test_an_answer_about_another_reference_is_no_answer(stage: Stage):
     with pytest.raises(NoAnswer):
         told(stage, payment(id="3d1e7b5c-000f-5000-9000-1b6cbd2b2d4f"))
@@ -486,7 +497,7 @@ def test_a_refund_stands_where_yookassa_says(stage: Stage, state: str):
 
 # --- refusals -------------------------------------------------------------------------------------------
 def error(code: str, **other: str) -> bytes:
-    return json.dumps({"type": "error", "id": REF, "code": code, "description": "Ваш ключ test_secret"} | other).encode()
+    return json.dumps({"type": "error", "id": REF, "code": code, "description": "test_secret"} | other).encode()
 
 
 ALL: list[Callable[[Stage], object]] = [
@@ -626,7 +637,7 @@ def test_every_call_ends_within_its_patience(does: Callable, call: Callable):
         began = time.monotonic()
         with pytest.raises(NoAnswer):
             call(Impatient)
-        assert time.monotonic() - began < 0.4 + 0.3
+        assert time.monotonic() - began < 2, "with room for a busy machine; none of these servers ever ends"
 
 
 def test_pages_of_a_list_share_one_patience(sandbox: Sandbox):
@@ -634,11 +645,9 @@ def test_pages_of_a_list_share_one_patience(sandbox: Sandbox):
         ref = f"{number:036d}"
         sandbox.payments[ref] = payment(id=ref, created_at=clock.now().isoformat())
     for _ in range(3):
-        sandbox.slow_next(0.3)
-    began = time.monotonic()
+        sandbox.slow_next(0.6)
     with pytest.raises(NoAnswer):
-        adapter(sandbox, patience=0.5).find(fresh_key(), since=long_ago())
-    assert time.monotonic() - began < 0.5 + 0.3
+        adapter(sandbox, patience=1).find(fresh_key(), since=long_ago())
     assert sandbox.connections == 2
 
 
@@ -665,9 +674,21 @@ def test_a_gateway_that_is_not_there_gives_no_answer(where: str):
 
 def test_a_connection_that_drops_is_not_tried_again_in_silence(stage: Stage):
     stage.unreachable_next(1)
-    with pytest.raises(NoAnswer):
+    with pytest.raises(NoAnswer) as raised:
         stage.gateway.charge(wish())
     assert stage.sandbox.connections == 1
+    # What `requests` says of it holds addresses, and the request itself with its headers.
+    assert str(raised.value) == "ConnectionError"
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+
+
+def test_an_answer_without_an_end_is_given_up_long_before_patience_is():
+    with odd_server(never_ends) as api_url:
+        began = time.monotonic()
+        with pytest.raises(NoAnswer, match="TimeoutError"):
+            YooKassa(shop_id="1", secret_key="s", api_url=api_url).ask(REF)
+        assert time.monotonic() - began < PATIENCE / 4
 
 
 # --- secrets and shops ----------------------------------------------------------------------------------
