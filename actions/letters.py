@@ -7,9 +7,10 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 import clock
+from actions.printing import document_for
 from db import reading, transaction
 from documents.letters import as_html, write
-from integrations.mail import MailServer, Refused, TryLater, compose, send
+from integrations.mail import Attached, MailServer, Refused, TryLater, compose, send
 from models import Message
 from rules.terms import Channel, Language, MessageState
 from settings import operator, settings
@@ -151,4 +152,17 @@ def _composed(server: MailServer, message: Message) -> Any:
         html=html,
         at=message.created_at,
         number=message.id,
+        attached=_attached(message),
     )
+
+
+def _attached(message: Message) -> Attached | None:
+    """The document that goes with a letter, as its reader would get it now. One that cannot be drawn holds no letter up."""
+    if not message.document:
+        return None
+    try:
+        printed = document_for(document=message.document, recipient=message.recipient, language=message.language)
+    except Exception:
+        _log.exception("letter %s leaves without %s", message.id, message.document)
+        return None
+    return Attached(printed.content, printed.name, printed.media_type)

@@ -31,12 +31,31 @@ class MailServer:
     sender: str
 
 
-def compose(server: MailServer, *, to: str, subject: str, text: str, html: str, at: datetime, number: int) -> EmailMessage:
-    """A letter with a text and an HTML part. Raises ValueError for a line break in an address or subject.
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file that goes with a letter. `media_type` is like `application/pdf`."""
+
+    content: bytes
+    name: str
+    media_type: str
+
+
+def compose(
+    server: MailServer,
+    *,
+    to: str,
+    subject: str,
+    text: str,
+    html: str,
+    at: datetime,
+    number: int,
+    attached: Attached | None = None,
+) -> EmailMessage:
+    """A letter with a text and an HTML part, and a file. Raises ValueError for a line break in an address, subject or name.
 
     `number` makes its Message-ID: a letter that is sent again is the same letter.
     """
-    if any(mark in value for value in (to, subject) for mark in "\r\n"):
+    if any(mark in value for value in (to, subject, attached.name if attached else "") for mark in "\r\n"):
         raise ValueError("a header is one line")
     letter = EmailMessage()
     letter["From"] = formataddr((server.sender_name, server.sender))
@@ -48,6 +67,9 @@ def compose(server: MailServer, *, to: str, subject: str, text: str, html: str, 
     letter["Auto-Submitted"] = "auto-generated"
     letter.set_content(text)
     letter.add_alternative(html, subtype="html")
+    if attached is not None:
+        main, _, sub = attached.media_type.partition("/")
+        letter.add_attachment(attached.content, maintype=main, subtype=sub, filename=attached.name)
     return letter
 
 

@@ -25,6 +25,8 @@ class Letter:
     body: str
     language: Language
     at: datetime
+    document: str = ""
+    """The document that goes with it, by its address under /documents/, without `.pdf`."""
 
 
 def mailbox(db: Session, *, visitor: Visitor, limit: int = 50) -> list[Letter]:
@@ -47,4 +49,6 @@ def mailbox(db: Session, *, visitor: Visitor, limit: int = 50) -> list[Letter]:
 
 def as_letter(row: Message) -> Letter:
     """A stored message as it is shown."""
-    return Letter(row.id, row.channel, row.recipient, row.about, row.subject, row.body, row.language, row.created_at)
+    return Letter(
+        row.id, row.channel, row.recipient, row.about, row.subject, row.body, row.language, row.created_at, row.document
+    )

@@ -1,5 +1,7 @@
 """Files for the person who is signed in: known by the session cookie alone, since a download has no script behind it."""
 
+from collections.abc import Callable
+from datetime import date
 from urllib.parse import quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -10,18 +12,29 @@ from starlette.routing import Route
 import clock
 from actions import perform
 from actions.my_data import Handed, download_export
+from actions.printing import (
+    Printed,
+    bill_file,
+    print_bill,
+    print_receipt,
+    print_statement,
+    receipt_file,
+    statement_file,
+)
 from actions.sessions import unseal
 from db import reading
 from queries import visitors
 from routes.hardening import language_of
 from routes.session import cookie_name
-from rules.refusals import NotAllowed, NotReadyYet, NotSignedIn, Refusal, Unavailable
+from rules.papers import PaperKind
+from rules.refusals import FieldWrong, NotAllowed, NotReadyYet, NotSignedIn, Refusal, Unavailable
 from rules.terms import Language
 from rules.visitor import Visitor
 from settings import settings
-from texts import speaking, t
+from texts import sentence, speaking, t
 
 _LARGEST_ID = 2**63 - 1
+_MOST_ACCOUNTS = 100
 
 
 def cookie_of(request: Request) -> str:
@@ -59,10 +72,14 @@ def _my_data(request: Request) -> tuple[Visitor, Handed]:
     visitor = visitor_of(request)
     if visitor is None:
         raise NotSignedIn()
-    asked = request.path_params["export_id"]
-    if not (asked.isascii() and asked.isdigit()) or int(asked) > _LARGEST_ID:
+    return visitor, perform(download_export, visitor=visitor, export_id=_id(request.path_params["export_id"]))
+
+
+def _id(asked: str) -> int:
+    """The id of an address. Raises NotAllowed for what cannot be one."""
+    if not (asked.isascii() and asked.isdigit()) or len(asked) > len(str(_LARGEST_ID)) or int(asked) > _LARGEST_ID:
         raise NotAllowed()
-    return visitor, perform(download_export, visitor=visitor, export_id=int(asked))
+    return int(asked)
 
 
 def _said(status: int, key: str, request: Request) -> Response:
@@ -89,4 +106,75 @@ async def my_data(request: Request) -> Response:
     return Response(handed.content, media_type="application/zip", headers=headers)
 
 
-DOCUMENT_ROUTES = [Route("/documents/my-data/{export_id}", my_data, methods=["GET"])]
+# --- papers ---------------------------------------------------------------------------------------------
+def _statement(request: Request, visitor: Visitor) -> Printed:
+    kind = PaperKind(request.path_params["kind"])
+    query = request.query_params
+    try:
+        first, last = (date.fromisoformat(query.get(name, "")) for name in ("from", "to"))
+    except ValueError:
+        raise FieldWrong(field="period", problem="malformed") from None
+    account_ids = tuple(dict.fromkeys(_id(asked) for asked in query.getlist("account")))
+    if len(account_ids) > _MOST_ACCOUNTS:
+        raise NotAllowed()
+    paper = perform(print_statement, visitor=visitor, first=first, last=last, account_ids=account_ids, kind=kind)
+    return statement_file(paper, kind, visitor=visitor)
+
+
+def _bill(request: Request, visitor: Visitor) -> Printed:
+    paper = perform(print_bill, visitor=visitor, bill_id=_id(request.path_params["bill_id"]))
+    return bill_file(paper, visitor=visitor)
+
+
+def _receipt(request: Request, visitor: Visitor) -> Printed:
+    paper = perform(print_receipt, visitor=visitor, payment_id=_id(request.path_params["payment_id"]))
+    return receipt_file(paper, visitor=visitor)
+
+
+async def _handed(request: Request, make: Callable[[Request, Visitor], Printed]) -> Response:
+    """The file, or a sentence: 403 for what is not theirs, 400 for days that make no statement, 503 when too many ask."""
+    try:
+        visitor = await run_in_threadpool(visitor_of, request)
+        if visitor is None:
+            raise NotSignedIn()
+        printed = await run_in_threadpool(make, request, visitor)
+    except Unavailable:
+        return _said(503, "documents.busy", request)
+    except FieldWrong as refusal:
+        with speaking(visitor.language if visitor else Language(language_of(request.headers))):
+            return PlainTextResponse(sentence(refusal), 400, headers={"Cache-Control": "no-store"})
+    except Refusal:
+        return _said(403, "documents.not_yours", request)
+    headers = {"Cache-Control": "no-store", "Content-Disposition": attachment(printed.name, printed.plain_name)}
+    return Response(printed.content, media_type=printed.media_type, headers=headers)
+
+
+async def statement(request: Request) -> Response:
+    """GET ?from=2026-09-01&to=2026-11-22&account=1&account=2: all operations of these days; without accounts, of all."""
+    if request.path_params["kind"] not in set(PaperKind):
+        return await nothing(request)
+    return await _handed(request, _statement)
+
+
+async def bill(request: Request) -> Response:
+    """GET: a bill of an account that is attached."""
+    return await _handed(request, _bill)
+
+
+async def receipt(request: Request) -> Response:
+    """GET: the receipt of a payment of one's own."""
+    return await _handed(request, _receipt)
+
+
+async def nothing(request: Request) -> Response:
+    """Any other address under /documents/."""
+    return _said(404, "documents.not_there", request)
+
+
+DOCUMENT_ROUTES = [
+    Route("/documents/my-data/{export_id}", my_data, methods=["GET"]),
+    Route("/documents/statement.{kind}", statement, methods=["GET"]),
+    Route("/documents/bill/{bill_id}.pdf", bill, methods=["GET"]),
+    Route("/documents/receipt/{payment_id}.pdf", receipt, methods=["GET"]),
+    Route("/documents/{rest:path}", nothing, methods=["GET"]),
+]

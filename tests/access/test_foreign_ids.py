@@ -29,6 +29,7 @@ from models import (
     Attachment,
     AuditEntry,
     AutopayRule,
+    Bill,
     Biller,
     BillerField,
     BillingAccount,
@@ -40,6 +41,8 @@ from models import (
     Option,
     OptionPrice,
     Order,
+    Payment,
+    PaymentPart,
     Proof,
     SavedCard,
     Subscription,
@@ -55,12 +58,15 @@ from rules.terms import (
     BillingMode,
     CardBrand,
     ExportState,
+    GatewayName,
     Language,
     LedgerKind,
     OptionGroup,
     OrderKind,
     OrderState,
     Outcome,
+    PaymentMethod,
+    PaymentState,
     ProofKind,
     Recurrence,
     Right,
@@ -256,7 +262,34 @@ class World:
                 customer_id=self.owner.id, biller_id=biller.id, name=SECRET, fields={"account": SECRET}, created_at=NOW
             )
         )
+        bill = save(
+            Bill(
+                billing_account_id=account.id,
+                number=SECRET,
+                month_on=date(2026, 10, 1),
+                issued_on=date(2026, 11, 1),
+                due_on=TODAY,
+                total_kopecks=0,
+            )
+        )
+        payment = save(
+            Payment(
+                payer_id=self.owner.id,
+                amount_kopecks=50_000,
+                method=PaymentMethod.SAVED_CARD,
+                state=PaymentState.SUCCEEDED,
+                card_id=card.id,
+                key="k",
+                created_at=NOW,
+                settled_at=NOW,
+                gateway=GatewayName.TEST_BANK,
+                gateway_ref=SECRET,
+            )
+        )
+        save(PaymentPart(payment_id=payment.id, billing_account_id=account.id, amount_kopecks=50_000))
         self.ids = {
+            "bill_id": bill.id,
+            "payment_id": payment.id,
             "biller_id": biller.id,
             "template_id": template.id,
             "external_identity_id": identity.id,

@@ -35,6 +35,13 @@ def letter_card(letter: Letter, time_zone: str) -> None:
             st.caption(moment(letter.at, time_zone), width="content")
         st.caption(t("mailbox.to", recipient=md(letter.recipient)))
         letter_text(letter)
+        if letter.document:
+            st.link_button(
+                t("documents.attached"),
+                f"/documents/{letter.document}.pdf",
+                icon=":material/attach_file:",
+                key=f"letter_document_{letter.message_id}",
+            )
         if letter.channel is Channel.EMAIL:
             opened = st.expander(t("mailbox.html"), on_change="rerun", key=f"letter_html_{letter.message_id}")
             if opened.open:
