@@ -1,10 +1,13 @@
 """What tests share: every test that takes `db` runs on SQLite and on PostgreSQL, each time on a fresh, migrated database."""
 
+import logging
 import os
 import shutil
+import traceback
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +16,27 @@ from playwright.sync_api import Browser, sync_playwright
 from db import engine as engine_module
 from db.engine import make_engine
 from db.schema import upgrade
+from integrations.test_bank import CARDS
 from settings import settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cards_stay_out_of_the_log() -> Iterator[None]:
+    """Whatever the whole run logs of ours, and warns of anything: no number of a test card, no token of a kept one."""
+    made, secrets, told = logging.getLogRecordFactory(), ("tok_", *(card.number for card in CARDS)), []
+
+    def watched(*given: Any, **more: Any) -> logging.LogRecord:
+        record = made(*given, **more)
+        if record.name.startswith("kabinet") or record.levelno >= logging.WARNING:
+            error = "".join(traceback.format_exception(*record.exc_info)) if record.exc_info else ""
+            said = f"{record.msg} {record.args} {error}"
+            told.extend((record.name, record.msg, secret) for secret in secrets if secret in said)
+        return record
+
+    logging.setLogRecordFactory(watched)
+    yield
+    logging.setLogRecordFactory(made)
+    assert told == []
 
 
 @pytest.fixture(scope="session")
