@@ -166,7 +166,7 @@ def open_intent(
                 col(Payment.created_at) >= since,
                 col(Payment.method) != PaymentMethod.AUTOPAY,
             )
-            .order_by(col(Payment.created_at).desc())
+            .order_by(col(Payment.created_at).desc(), col(Payment.id).desc())
         )
     )
     for payment in mine:
@@ -267,7 +267,11 @@ def advance(payment_id: int) -> Progress:
 def _standing(gateway: Gateway, payment: Payment, token: str | None, now: datetime) -> Standing | None:
     """What the gateway says about a pending payment; None when it never heard of it and it is too late to begin."""
     if payment.gateway_ref:
-        return gateway.ask(payment.gateway_ref)
+        try:
+            return gateway.ask(payment.gateway_ref)
+        except GatewayRefused as error:
+            # It had told us of this payment itself: what it will not speak of now is unknown, and may have been charged.
+            raise NoAnswer(f"refused to say: {error}") from None
     key = payment.gateway_key or ""
     if not may_repeat(created_at=payment.created_at, now=now):
         return gateway.find(key, since=payment.created_at)
@@ -331,7 +335,7 @@ def reconcile(now: datetime) -> int:
                 col(Payment.gateway).is_not(None),
                 col(Payment.created_at) <= now - FIRST_LOOK,
             )
-            .order_by(func.coalesce(col(Payment.asked_at), col(Payment.created_at)))
+            .order_by(func.coalesce(col(Payment.asked_at), col(Payment.created_at)), col(Payment.id))
             .limit(BATCH)
         ).all()
     due = [payment_id for payment_id, created_at, asked_at in pending if _is_due(created_at, asked_at, now)]

@@ -17,7 +17,7 @@ from actions.cards import remove_card
 from actions.payments import Progress, advance, begin_payment, hear, progress, reconcile
 from db import reading, transaction
 from db.check import faults
-from integrations.gateway import Charge, NoAnswer
+from integrations.gateway import Charge, GatewayRefused, NoAnswer
 from integrations.test_bank import THINKS, Behaviour
 from models import Attachment, AuditEntry, BillingAccount, BonusLot, Customer, Message, Payment, SavedCard, Transfer
 from rules.payments import REPEAT_FOR
@@ -534,6 +534,21 @@ def test_a_bank_that_is_down_leaves_the_payment_open_and_it_is_made_good_later(p
         assert payer.goes(payment_id).known is False
     assert payer.goes(payment_id).state is PaymentState.SUCCEEDED
     assert len(bank().charges()) == len(moved()) == 1
+
+
+def test_a_bank_that_no_longer_speaks_of_a_payment_leaves_it_open_for_staff(payer: Payer, monkeypatch: pytest.MonkeyPatch):
+    payment_id = payer.begin()
+    page = payer.goes(payment_id).page_url
+
+    def unknown(_standing: Any) -> Any:
+        raise GatewayRefused("no such payment")  # another shop's keys are configured now
+
+    with monkeypatch.context() as broken:
+        broken.setattr("actions.payments.gateway_called", lambda _name: Liar(unknown))
+        assert (payer.goes(payment_id).state, payer.goes(payment_id).known) == (PaymentState.PENDING, False)
+    assert "refused to say" in row(payment_id).trouble
+    pays(page)
+    assert payer.goes(payment_id).state is PaymentState.SUCCEEDED
 
 
 # --- traces ---------------------------------------------------------------------------------------------

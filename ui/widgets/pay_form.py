@@ -73,22 +73,20 @@ def form(accounts: Sequence[AccountCard], cards: Sequence[Card], today: date) ->
         st.caption(t("pay.choose"))
     parts: dict[int, int] = {}
     wrong: set[int] = set()
-    for card in accounts:
-        with st.container(border=True, gap="xsmall", key=f"pay_row_{card.account_id}"):
-            _row(card, several, today, parts, wrong)
-    left, right = st.columns(2, gap="large")
-    with left:
-        choice = method_field(cards, today, "pay")
-    total = sum(parts.values())
+    left, right = st.columns([3, 2], gap="large")
+    with left, st.container(gap="small"):
+        for card in accounts:
+            with st.container(border=True, gap="xsmall", key=f"pay_row_{card.account_id}"):
+                _row(card, several, today, parts, wrong)
     with right:
+        choice = method_field(cards, today, "pay")
+        st.space("small")
+        total = sum(parts.values())
         _total(total, wrong)
         refused_here("pay")
         again = st.session_state.get(_AGAIN, False)
-        label = (
-            t("pay.again" if again else "pay.button", sum=money(total, exact=total % 100 != 0))
-            if total
-            else t("pay.button_empty")
-        )
+        said = money(total, exact=False)
+        label = t("pay.again" if again else "pay.button", sum=said) if total else t("pay.button_empty")
         st.button(label, type="primary", icon=":material/lock:", key="pay_now", width="stretch", on_click=_pay,
                   args=(parts, frozenset(wrong), choice, again))  # fmt: skip
         st.caption(t("pay.no_commission"))

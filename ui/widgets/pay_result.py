@@ -65,30 +65,34 @@ def _keep_asking(visitor: Visitor, payment_id: int, page_url: str | None) -> Non
 
 def _succeeded(visitor: Visitor, seen: PaymentView) -> None:
     st.title(f":green[:material/check_circle:] {t('pay.paid_title', sum=money(seen.amount_kopecks))}", anchor=False)
-    with st.container(border=True, gap="small", key="pay_receipt"):
+    with st.container(border=True, gap="small", width=640, key="pay_receipt"):
         if seen.biller:
             st.markdown(f"**{md(seen.biller)}**")
         for part in seen.parts:
-            with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-                st.markdown(account_title(part.label, part.service), width="content")
-                st.markdown(money(part.amount_kopecks), width="content")
-            if part.balance_kopecks is not None:
-                st.caption(t("pay.balance_now", balance=money(part.balance_kopecks)))
-        said = [moment(seen.settled_at or seen.created_at, visitor.time_zone), _method(seen), t("pay.commission_zero")]
-        st.caption(" · ".join(filter(None, said)))
+            with st.container(gap=None):
+                with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+                    st.markdown(account_title(part.label, part.service), width="content")
+                    st.markdown(money(part.amount_kopecks), width="content")
+                if part.balance_kopecks is not None:
+                    st.caption(t("pay.balance_now", balance=money(part.balance_kopecks)))
         if seen.points:
             st.markdown(f":violet[:material/loyalty: {tn('pay.points', seen.points)}]")
         if seen.refunded_kopecks:
             st.markdown(f":orange[:material/undo: {t('pay.refunded', sum=money(seen.refunded_kopecks))}]")
+        said = [moment(seen.settled_at or seen.created_at, visitor.time_zone), _method(seen), t("pay.commission_zero")]
+        st.caption(" · ".join(filter(None, said)))
     if seen.receipt_to:
         st.markdown(t("pay.receipt_sent", email=md(seen.receipt_to)))
-    with st.container(horizontal=True):
-        st.page_link("pages/account/home.py", label=t("pay.to_home"), icon=":material/home:")
+    with st.container(horizontal=True, vertical_alignment="center"):
         receipt = f"/documents/receipt/{seen.payment_id}.pdf"
-        st.link_button(t("pay.receipt"), receipt, icon=":material/download:", type="tertiary", key="pay_receipt_link")
+        st.link_button(t("pay.receipt"), receipt, icon=":material/download:", key="pay_receipt_link")
+        st.page_link("pages/account/home.py", label=t("pay.to_home"), icon=":material/home:", width="content")
         if seen.parts:
             about = {"account": str(seen.parts[0].account_id)}
-            st.page_link("pages/account/autopay.py", label=t("pay.set_autopay"), icon=":material/autorenew:", query_params=about)
+            label = t("pay.set_autopay")
+            st.page_link(
+                "pages/account/autopay.py", label=label, icon=":material/autorenew:", width="content", query_params=about
+            )
 
 
 def _declined(seen: PaymentView) -> None:
