@@ -148,7 +148,7 @@ BILLER_FACTS = (
                 EAST, 2600, 0.8),
     BillerFacts("sad-karapuz", KINDERGARTEN, "Детские сады: родительская плата", "Public Kindergartens",
                 (_code(10, 10, "Код плательщика", "Payer code"), CHILD, MONTH), roubles=3200),
-    BillerFacts("sad-rostok", KINDERGARTEN, "Детский центр «Росток и К°»", "Rostok Children's Centre",
+    BillerFacts("sad-rostok", KINDERGARTEN, "Детский центр «Зелёный росток»", "Zelyony Rostok Children's Centre",
                 (_code(6, 6, "Номер договора", "Contract number"), CHILD, MONTH), BIG, 7400),
     BillerFacts("obed", EDUCATION, "Школьное питание «Большая ложка»", "Bolshaya Lozhka School Meals",
                 (_code(8, 10, "Номер карты питания", "Meal card number"), CHILD), roubles=1900, most=5_000),

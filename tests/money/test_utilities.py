@@ -1,7 +1,7 @@
 """Paying billers: who is on offer where, what is checked before a payment is begun, templates, readings, history."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,10 +11,22 @@ from sqlmodel import select
 import clock
 from actions import perform
 from actions.ledger import post_to_biller
+from actions.payments import progress
 from actions.utilities import begin_utility_payment, remove_template, rename_template, save_template
 from db import reading, transaction
 from db.check import faults
-from models import AuditEntry, Biller, BillerField, BillerRegion, Customer, Payment, UtilityPayment, UtilityTemplate
+from models import (
+    AuditEntry,
+    Biller,
+    BillerField,
+    BillerRegion,
+    BonusEntry,
+    Customer,
+    LedgerAccount,
+    Payment,
+    UtilityPayment,
+    UtilityTemplate,
+)
 from queries.bonus import paid_last_year
 from queries.my_data import nouns
 from queries.utilities import (
@@ -38,13 +50,24 @@ from rules.refusals import (
     Refusal,
     TemplateNameMissing,
 )
-from rules.terms import BillerCategory, BillerFieldKind, DeclineReason, Language, PaymentMethod, PaymentState
+from rules.terms import (
+    BillerCategory,
+    BillerFieldKind,
+    DeclineReason,
+    Language,
+    LedgerKind,
+    PaymentMethod,
+    PaymentState,
+    TransferCode,
+)
 from rules.visitor import Visitor
+from tests.money import bank
 from tests.money.world import World
 
 PAYER, OTHER = "12345678", "87654321"
 LAST_MONTH = f"{add_months(month_start(clock.today()), -1):%Y-%m}"
 FIELDS = {"account": PAYER, "period": LAST_MONTH, "day": "120", "flat": "кв. 4"}
+BACK = "https://kabinet.example/back/payment/{payment}"
 CARD_NUMBER = "4111 1111 1111 1111"
 
 
@@ -125,7 +148,7 @@ class Town:
             self.card, self.foreign_card = world.card(self.anna), world.card(self.oleg, last_four="2208")
 
     def begin(self, visitor: Visitor | None = None, **more: Any) -> int:
-        wish = {"biller_id": self.here.id, "fields": FIELDS, "amount_kopecks": 150_000, "key": "k"} | more
+        wish = {"biller_id": self.here.id, "fields": FIELDS, "amount_kopecks": 150_000, "key": "k", "return_url": BACK} | more
         return perform(begin_utility_payment, visitor=visitor or self.visitor, **wish).payment_id
 
     def paid(self, fields: Mapping[str, str] = FIELDS, kopecks: int = 100_000, days_ago: int = 40, **more: Any) -> int:
@@ -240,6 +263,23 @@ def test_a_biller_of_another_region_or_one_that_ended_is_not_paid_nor_with_a_for
     with pytest.raises(CardUnusable):
         town.begin(card_id=town.foreign_card.id)
     assert all_of(Payment) == []
+
+
+def test_what_the_bank_took_is_the_billers_and_earns_no_points(town: Town):
+    kept = perform(save_template, visitor=town.visitor, biller_id=town.here.id, name="Свет", fields=FIELDS)
+    payment_id = town.begin(card_id=bank.saved(town.anna.id), template_id=kept)
+    assert progress(visitor=town.visitor, payment_id=payment_id).state is PaymentState.SUCCEEDED
+    (template,) = templates(town)
+    assert template.last.payment_id == payment_id
+    assert not template.is_pending
+    with reading() as db:
+        (transfer,) = bank.transfers(db)
+        assert (transfer.billing_account_id, transfer.code) == (None, TransferCode.BILLER_PAYMENT)
+        assert db.get_one(LedgerAccount, transfer.credit_id).kind is LedgerKind.BILLERS
+        assert transfer.amount_kopecks == 150_000
+        assert faults(db.connection()) == []
+    assert all_of(BonusEntry) == []
+    assert town.begin(key="k", card_id=all_of(Payment)[0].card_id, template_id=kept) == payment_id, "after it is over, too"
 
 
 # --- readings ---------------------------------------------------------------------------------------
@@ -394,7 +434,3 @@ def test_ones_archive_has_templates_and_payments_to_billers_and_nobody_elses(tow
     assert (template["name"], template["biller_ru"]) == ("Свет", town.here.name_ru)
     assert template["fields"] == {"account": PAYER, "flat": "кв. 4"}
     assert (payment["payment"], payment["template"], payment["fields"]) == (payment_id, kept, FIELDS)
-
-
-def test_months_of_the_tests_are_real() -> None:
-    assert date.fromisoformat(f"{LAST_MONTH}-01") < clock.today()
