@@ -129,6 +129,7 @@ def take_back(db: Session, *, refund: Refund, payment: Payment, now: datetime) -
             sa.or_(
                 sa.and_(col(BonusEntry.kind) == BonusKind.REVERSED, col(BonusEntry.payment_id) == payment.id),
                 sa.and_(col(BonusEntry.kind) == BonusKind.EXPIRED, col(BonusEntry.lot_id) == lot_id),
+                *(col(BonusEntry.key).startswith(f"owed:{r.id}:", autoescape=True) for r in refunds),
             ),
         )
     ).one()
@@ -412,8 +413,9 @@ def _open_lot(
         if part <= 0:
             break
         _take(
+            # Without the refunded payment: to name it would wait for its lock, whose holder may be waiting for us.
             db, lot, part, kind=BonusKind.REVERSED, key=f"owed:{refund.id}:{payment_id or key}", now=now,
-            payment_id=refund.payment_id, account_id=refund.billing_account_id,
+            account_id=refund.billing_account_id,
         )  # fmt: skip
         refund.points_owed -= part
         db.add(refund)

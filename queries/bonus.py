@@ -107,13 +107,11 @@ def points_by_month(db: Session, *, visitor: Visitor, first: date, last: date) -
 
 
 def points_of_payment(db: Session, *, visitor: Visitor, payment_id: int) -> int:
-    """What a payment of the visitor's own earned and has kept, in points; 0 for any other, and for one without points."""
-    kept = select(func.sum(BonusEntry.points)).where(
-        col(BonusEntry.customer_id) == visitor.customer_id,
-        col(BonusEntry.payment_id) == payment_id,
-        col(BonusEntry.kind).in_((BonusKind.EARNED, BonusKind.REVERSED)),
+    """What a payment of the visitor's own earned, in points; 0 for any other, and for one without points."""
+    earned = select(BonusEntry.points).where(
+        col(BonusEntry.customer_id) == visitor.customer_id, col(BonusEntry.key) == f"payment:{payment_id}"
     )
-    return max(0, int(db.exec(kept).one() or 0))
+    return db.exec(earned).first() or 0
 
 
 def _events(visitor: Visitor) -> "sa.Select[*tuple[object, ...]]":
