@@ -8,10 +8,11 @@ from actions.cards import usable
 from actions.performing import action
 from db import access
 from models import AutopayRule
-from rules.autopay import AutopayTerms, RuleDraft, check_draft, conflicts
+from rules.autopay import RuleDraft, check_draft, conflicts
 from rules.refusals import ConsentMissing, NotAllowed, RulesConflict
 from rules.terms import AutopayAmount, AutopayState, AutopayTrigger, Right
 from rules.visitor import Visitor
+from settings import operator
 
 BY_PERSON = "by_person"
 """Why a rule is paused: its person wished it. (`declined`: the card was refused too often.)"""
@@ -52,7 +53,7 @@ def save_autopay_rule(
         amount_kopecks=None if amount_kind is AutopayAmount.DUE else amount_kopecks,
         monthly_ceiling_kopecks=monthly_ceiling_kopecks,
     )
-    check_draft(draft=draft, terms=AutopayTerms())
+    check_draft(draft=draft, terms=operator().autopay)
     if not consent:
         raise ConsentMissing()
 

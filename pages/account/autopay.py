@@ -34,6 +34,8 @@ def show_list(
         st.info(t("autopay.empty"), icon=":material/autorenew:")
     if not usable:
         st.info(t("autopay.no_usable_cards" if cards else "autopay.no_cards"), icon=":material/credit_card:")
+        if st.button(t("cards.attach"), type="primary", icon=":material/add_card:", key="autopay_attach_card"):
+            st.switch_page("pages/account/cards.py")
     with st.grid(2, min_column_width=330, gap="small"):
         for rule in rules:
             show_rule(rule, known.get(rule.account_id), can_change_card=bool(usable), today=today)

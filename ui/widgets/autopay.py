@@ -12,10 +12,11 @@ from actions import perform
 from actions.autopay import save_autopay_rule
 from queries.autopay import Outlook, PayableAccount, Rule, Run
 from queries.cards import Card
-from rules.autopay import AutopayTerms, ForecastEvent, RuleDraft, check_draft, conflicts, forecast, next_retry_on, next_run_on
+from rules.autopay import ForecastEvent, RuleDraft, check_draft, conflicts, forecast, next_retry_on, next_run_on
 from rules.numbers import format_account_number
 from rules.refusals import Refusal, RulesConflict
 from rules.terms import AutopayAmount, AutopayResult, AutopayState, AutopayTrigger, BillingMode
+from settings import operator
 from texts import day, md, money, sentence, t, tn
 from texts.formats import NO_BREAK
 from ui.charts import forecast as forecast_chart
@@ -25,7 +26,7 @@ from ui.widgets.feedback import toast
 from ui.widgets.names import told_apart
 from ui.widgets.session import signed_in
 
-TERMS = AutopayTerms()
+TERMS = operator().autopay
 BILLING_DAY = 1
 AHEAD_DAYS = 90
 UPCOMING = 6

@@ -137,7 +137,9 @@ def buttons(rule: Rule, *, can_change_card: bool, today: date) -> None:
 
 def show_cards(cards: Sequence[Card], today: date) -> None:
     """The saved cards, those that expire marked."""
-    st.subheader(t("autopay.cards"), anchor=False)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        st.subheader(t("autopay.cards"), anchor=False, width="content")
+        st.page_link("pages/account/cards.py", label=t("autopay.to_cards"), icon=":material/settings:", width="content")
     for card in cards:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             name = f":material/credit_card: **{words.card_name(card)}**" + (f" · {md(card.label)}" if card.label else "")
