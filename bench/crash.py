@@ -265,14 +265,15 @@ def _crashed(kind: str, kills: int, seed: int) -> list[dict[str, Any]]:
             (folder / "people.json").write_text(json.dumps(_people()))
             before = time.perf_counter()
             between: dict[int, str] = {}
+            refunds_between: set[int] = set()
             for life in range(1, kills + 1):
                 _live(folder, url, life, seed, began, rng.uniform(0, LONGEST_LIFE))
                 now_between, refunds = _left_between(kind)
                 between |= now_between
-                found.refunds_between += refunds
+                refunds_between |= refunds
                 if life % 10 == 0:
                     print(f"{databases.KINDS[kind]}: {life} kills, {len(between)} between charge and settlement", file=sys.stderr)
-            found.between = len(between)
+            found.between, found.refunds_between = len(between), len(refunds_between)
             found.only_looked_after = sum(not comes_back(key) for key in between.values())
             _finish()
             found.seconds = time.perf_counter() - before
@@ -331,8 +332,8 @@ def _live(folder: Path, url: str, life: int, seed: int, began: float, seconds: f
         process.kill()
 
 
-def _left_between(kind: str) -> tuple[dict[int, str], int]:
-    """Payments (id → key) and the number of refunds that the bank has carried out and the portal knows nothing of yet.
+def _left_between(kind: str) -> tuple[dict[int, str], set[int]]:
+    """Payments (id → key) and refunds (ids) that the bank has carried out and the portal knows nothing of yet.
 
     A bank that is silent or thinks is not among them: there the portal has asked and got no answer.
     """
@@ -345,10 +346,10 @@ def _left_between(kind: str) -> tuple[dict[int, str], int]:
                 " WHERE p.state = 'pending' AND b.state = 'succeeded' AND b.silent_until IS NULL"
             )
         )
-        refunds = db.scalar(
-            sa.text("SELECT count(*) FROM refund r JOIN test_bank_refund b ON b.key = r.gateway_key WHERE r.state = 'pending'")
+        refunds = db.scalars(
+            sa.text("SELECT r.id FROM refund r JOIN test_bank_refund b ON b.key = r.gateway_key WHERE r.state = 'pending'")
         )
-        return {row.id: row.key for row in payments}, int(refunds or 0)
+        return {row.id: row.key for row in payments}, set(refunds)
 
 
 def _servers_at_work() -> int:
