@@ -17,7 +17,7 @@ import typst
 
 from rules.numbers import format_account_number
 from rules.refusals import Unavailable
-from rules.terms import ServiceKind
+from rules.terms import CardBrand, ServiceKind
 from settings import ROOT, Operator
 from texts import day, language, moment, money, t
 
@@ -113,13 +113,25 @@ def figure(kopecks: int) -> str:
 
 
 def account_name(label: str, service: ServiceKind) -> str:
-    """The reader's own name for an account, else its service's."""
-    return label or t(f"service.{service.value}")
+    """The reader's own name for an account, else its service's. What paper has no letters for (emoji) is left off."""
+    drawable = (sign for sign in label if sign < "\U0001f000" and not "\ufe00" <= sign <= "\ufe0f")
+    return " ".join("".join(drawable).split()) or t(f"service.{service.value}")
+
+
+def card_said(card: tuple[CardBrand, str]) -> str:
+    """«МИР •• 4417», not to be broken."""
+    brand, last_four = card
+    return f"{t(f'brand.{brand.value}')} •• {last_four}".replace(" ", "\u00a0")
+
+
+def number_said(number: str) -> str:
+    """«123 456 789 0», not to be broken."""
+    return format_account_number(number).replace(" ", "\u00a0")
 
 
 def account_said(number: str) -> str:
     """«Лицевой счёт 123 456 789 0», not to be broken inside the number."""
-    return t("documents.account", number=format_account_number(number).replace(" ", "\u00a0"))
+    return t("documents.account", number=number_said(number))
 
 
 def span(first: date, last: date) -> str:

@@ -2,8 +2,7 @@
 
 from datetime import date, datetime
 
-from documents.pdf import account_name, draw, sheet, stamp
-from rules.numbers import format_account_number
+from documents.pdf import account_name, card_said, draw, number_said, sheet, stamp
 from rules.papers import Receipt
 from rules.terms import BillerFieldKind, Language, PaymentMethod, ServiceKind
 from settings import Operator
@@ -40,7 +39,7 @@ def receipt_paper(receipt: Receipt, *, operator: Operator) -> dict[str, object]:
 
 
 def _account(label: str, service: ServiceKind, number: str) -> str:
-    said = t("documents.receipt.number", number=format_account_number(number)).replace(" ", "\u00a0")
+    said = t("documents.receipt.number", number=number_said(number)).replace(" ", "\u00a0")
     return f"{account_name(label, service)}, {said}"
 
 
@@ -55,7 +54,7 @@ def _facts(receipt: Receipt) -> list[list[str]]:
 
 def _method(receipt: Receipt) -> str:
     said = t("documents.receipt.autopay" if receipt.method is PaymentMethod.AUTOPAY else "documents.receipt.card")
-    return said if receipt.card is None else f"{said} {t(f'brand.{receipt.card[0].value}')} •• {receipt.card[1]}"
+    return said if receipt.card is None else f"{said} {card_said(receipt.card)}"
 
 
 def _rows(receipt: Receipt) -> list[list[str]]:

@@ -12,7 +12,7 @@ import xlsxwriter
 
 import clock
 from documents.archive import cell
-from documents.pdf import account_name, span, stamp
+from documents.pdf import span, stamp
 from documents.statement import what
 from rules.papers import Statement, StatementAccount, StatementEntry
 from rules.terms import Language
@@ -45,7 +45,7 @@ def statement_xlsx(statement: Statement, *, operator: Operator, made_at: datetim
         for account, entry in _entries(statement):
             line += 1
             page.write_datetime(line, 0, entry.at.astimezone(clock.zone(account.time_zone)).replace(tzinfo=None), at)
-            page.write_string(line, 1, account_name(account.label, account.service))
+            page.write_string(line, 1, _name(account))
             page.write_string(line, 2, account.number)
             page.write_string(line, 3, what(entry))
             if entry.kopecks:
@@ -71,7 +71,7 @@ def statement_xlsx(statement: Statement, *, operator: Operator, made_at: datetim
             about.write_string(line, place, t(f"documents.{name}"), bold)
         for account in statement.accounts:
             line += 1
-            about.write_string(line, 0, account_name(account.label, account.service))
+            about.write_string(line, 0, _name(account))
             about.write_string(line, 1, account.number)
             for place, kopecks in enumerate(_sums(account), start=2):
                 about.write_number(line, place, kopecks / 100, money)
@@ -96,7 +96,7 @@ def statement_csv(statement: Statement) -> bytes:
     writer.writerow([t(f"documents.{name}") for name in COLUMNS])
     pattern = t("documents.moment_pattern")
     for account in statement.accounts:
-        named = [cell(account_name(account.label, account.service)), account.number]
+        named = [cell(_name(account)), account.number]
         writer.writerow(["", *named, t("documents.opening_of_period"), "", "", sum_(account.opening_kopecks)])
         for entry in account.entries:
             writer.writerow(
@@ -112,6 +112,10 @@ def statement_csv(statement: Statement) -> bytes:
     sums = [sum_(kopecks) for kopecks in (statement.in_kopecks, statement.out_kopecks, statement.closing_kopecks)]
     writer.writerow([t("documents.total"), "", "", "", *sums])
     return b"\xef\xbb\xbf" + file.getvalue().encode()
+
+
+def _name(account: StatementAccount) -> str:
+    return account.label or t(f"service.{account.service.value}")
 
 
 def _entries(statement: Statement) -> Iterator[tuple[StatementAccount, StatementEntry]]:

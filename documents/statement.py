@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from documents.pdf import account_name, account_said, draw, figure, sheet, span, stamp
+from documents.pdf import account_name, account_said, card_said, draw, figure, number_said, sheet, span, stamp
 from rules.papers import Statement, StatementAccount, StatementEntry
 from rules.terms import TransferCode
 from settings import Operator
@@ -27,7 +27,7 @@ def statement_paper(statement: Statement, *, operator: Operator, made_at: dateti
         ],
         summary_header=[t(f"documents.{name}") for name in ("of_account", "opening", "in", "out", "closing")],
         summary=[
-            [account_name(account.label, account.service) + f" ({account.number})", *_sums(account)]
+            [f"{number_said(account.number)} · {account_name(account.label, account.service)}", *_sums(account)]
             for account in statement.accounts
         ],
         summary_total=[[t("documents.total"), *_sums(statement)]] if several else [],
@@ -41,7 +41,7 @@ def what(entry: StatementEntry) -> str:
     """What an operation was, in the words of the screens."""
     if entry.code is TransferCode.TOP_UP:
         said = t(f"payments.top_up.{entry.method.value if entry.method else 'other'}")
-        return said if entry.card is None else f"{said} {t(f'brand.{entry.card[0].value}')} •• {entry.card[1]}"
+        return said if entry.card is None else f"{said} {card_said(entry.card)}"
     if entry.product:
         return t(f"payments.{entry.code.value}", product=entry.product)
     has_no_product = entry.code in (TransferCode.BONUS_SPENT, TransferCode.REFUND)
