@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 import clock
 from actions import perform
-from actions.bonus import spend_points
+from actions.bonus import expire_lots, spend_points
 from actions.payments import content_of_biller, open_intent
 from actions.refunds import (
     RefundProgress,
@@ -582,6 +582,15 @@ def test_what_is_said_beforehand_of_the_points_is_what_is_taken(desk: Desk, kope
     before = desk.points()
     desk.refunds(payment_id, kopecks)
     assert before - desk.points() == said
+
+
+def test_points_that_expired_are_not_taken_once_more(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    payment_id = desk.paid({desk.payer.one: 10 * PER_POINT})
+    later(monkeypatch, timedelta(days=800))
+    expire_lots(clock.now())
+    assert desk.opens(payment_id).points.taken_for(10 * PER_POINT, terms=operator().bonus) == 0
+    went = desk.refunds(payment_id, 10 * PER_POINT)
+    assert (desk.points(), row(went.refund_id).points_owed) == (0, 0)
 
 
 def test_money_given_back_does_not_hold_the_level(desk: Desk):

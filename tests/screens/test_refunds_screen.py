@@ -96,7 +96,7 @@ def test_a_payment_that_is_the_only_one_found_is_open_at_once(office: Office, la
     assert screen.app.query_params == {"payment": str(office.payment_id)}
     assert "Ли Анна" in screen.says
     assert format_account_number(office.number) in screen.says
-    assert ("МИР ·· 0004" if language is Language.RU else "MIR ·· 0004").lower() in screen.says.lower()
+    assert ("МИР\u00a0··\u00a00004" if language is Language.RU else "MIR\u00a0··\u00a00004").lower() in screen.says.lower()
 
 
 def test_several_are_listed_and_one_of_them_is_opened_and_closed(office: Office):
@@ -279,10 +279,12 @@ def test_what_cannot_go_back_says_why_and_offers_nothing(office: Office, languag
     with transaction() as db:
         world = World(db)
         world.number = 70
-        cash = world.pay(db.get_one(BillingAccount, office.payer.one), 10_000, clock.now(), payer=None).id
-    pending = office.payer.begin({office.payer.one: 10_000})
+        account, payer = db.get_one(BillingAccount, office.payer.one), db.get_one(Customer, office.payer.person_id)
+        cash, elsewhere = (world.pay(account, 10_000, clock.now(), payer=by).id for by in (None, payer))
+    pending = office.payer.begin({office.payer.one: 11_000})
     for payment_id, said in (
-        (cash, ("нельзя вернуть", "cannot be refunded")),
+        (cash, ("наличными", "in cash")),
+        (elsewhere, ("не через платёжную систему", "not go through the payment system")),
         (pending, ("ещё не прошёл", "not gone through")),
     ):
         screen = office.finds(str(payment_id), language)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from actions import perform
 from actions.refunds import LONGEST_REASON, begin_refund, look_up_payments, payment_asked_about, refund_progress
@@ -16,14 +17,14 @@ from rules.refusals import (
     FieldWrong,
     LooksLikeCard,
     ReasonMissing,
-    RefundImpossible,
     RefundTooMuch,
     Refusal,
 )
-from rules.terms import Language, PaymentState
+from rules.terms import Language, PaymentMethod, PaymentState
 from rules.visitor import Visitor
 from settings import operator
 from texts import language, md, moment, money, points, sentence, speaking, t, tn
+from texts.formats import NO_BREAK
 from ui.widgets.account import ICONS, Colour
 from ui.widgets.feedback import refuse, refused_here, toast
 from ui.widgets.session import signed_in
@@ -165,21 +166,25 @@ def _page_key() -> str:
 def show_found(rows: Sequence[FoundPayment], total: int, visitor: Visitor) -> None:
     """One page of payments, each to be opened."""
     for row in rows:
-        with _line(f"refunds_found_{row.payment_id}"):
-            with st.container(gap=None, width="stretch"):
-                st.markdown(f"**{money(row.amount_kopecks)}** · {md(row.payer) or t('refunds.nobody')}")
-                st.caption(_about(row, visitor))
-            with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
-                _state(row)
-                st.button(t("refunds.open"), key=f"refunds_open_{row.payment_id}", on_click=_open, args=(row.payment_id,))
+        what, do = _line(f"refunds_found_{row.payment_id}")
+        with what:
+            st.markdown(f"**{money(row.amount_kopecks)}** · {md(row.payer) or t('refunds.nobody')}")
+            st.caption(_about(row, visitor))
+        with do:
+            _state(row)
+            st.button(t("refunds.open"), key=f"refunds_open_{row.payment_id}", on_click=_open, args=(row.payment_id,))
     if total > A_PAGE:
         with st.container(horizontal_alignment="center"):
             st.pagination(-(-total // A_PAGE), default=st.session_state[_PAGE], key=_page_key())
 
 
-def _line(key: str) -> "st.delta_generator.DeltaGenerator":
-    return st.container(
-        border=True, horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small", key=key
+def _line(key: str) -> "tuple[DeltaGenerator, DeltaGenerator]":
+    """A card of one line: what it is, and what to do with it; on a phone one under the other."""
+    with st.container(border=True, key=key):
+        left, right = st.columns([3, 2], vertical_alignment="center", gap="small")
+    return (
+        left.container(gap=None),
+        right.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small"),
     )
 
 
@@ -194,7 +199,7 @@ def _method(row: FoundPayment) -> str:
 
 def _card(row: FoundPayment) -> str:
     brand, last_four = row.card or (None, "")
-    return "" if brand is None else f"{t(f'brand.{brand.value}')} ·· {last_four}"
+    return "" if brand is None else f"{t(f'brand.{brand.value}')} ·· {last_four}".replace(" ", NO_BREAK)
 
 
 def _state(row: FoundPayment) -> None:
@@ -240,7 +245,11 @@ def _why_not(seen: OpenedPayment) -> str:
     if seen.payment.state is PaymentState.DECLINED:
         reason = "bank_refused" if seen.decline_reason is None else seen.decline_reason.value
         return t("refunds.declined", reason=t(f"declinereason.{reason}"))
-    return t("refunds.not_over") if seen.payment.state is PaymentState.PENDING else sentence(RefundImpossible())
+    if seen.payment.state is PaymentState.PENDING:
+        return t("refunds.not_over")
+    if seen.biller:
+        return t("refunds.not_back.biller")
+    return t("refunds.not_back.cash" if seen.payment.method is PaymentMethod.CASH else "refunds.not_back.elsewhere")
 
 
 def trouble_said(trouble: str) -> str:
@@ -251,17 +260,18 @@ def trouble_said(trouble: str) -> str:
 
 
 def _part(visitor: Visitor, seen: OpenedPayment, part: PartRow) -> None:
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-        with st.container(gap=None, width="stretch"):
-            st.markdown(f"{ICONS[part.service]} **{format_account_number(part.number)}** · {md(part.holder)}")
-            told = [t(f"service.{part.service.value}"), t("refunds.part.paid", sum=money(part.amount_kopecks))]
-            if seen.can_go_back:
-                told.append(t("refunds.part.left", sum=money(part.left_kopecks)))
-            told.append(t("refunds.part.balance", sum=money(part.balance_kopecks)))
-            st.caption(" · ".join(told))
-        form: Form | None = st.session_state.get(_FORM)
-        is_open = form is not None and (form.payment_id, form.account_id) == (seen.payment.payment_id, part.account_id)
-        if seen.can_go_back and part.left_kopecks and not is_open:
+    what, do = st.columns([4, 1], vertical_alignment="center", gap="small")
+    with what, st.container(gap=None):
+        st.markdown(f"{ICONS[part.service]} **{format_account_number(part.number)}** · {md(part.holder)}")
+        told = [t(f"service.{part.service.value}"), t("refunds.part.paid", sum=money(part.amount_kopecks))]
+        if seen.can_go_back:
+            told.append(t("refunds.part.left", sum=money(part.left_kopecks)))
+        told.append(t("refunds.part.balance", sum=money(part.balance_kopecks)))
+        st.caption(" · ".join(told))
+    form: Form | None = st.session_state.get(_FORM)
+    is_open = form is not None and (form.payment_id, form.account_id) == (seen.payment.payment_id, part.account_id)
+    if seen.can_go_back and part.left_kopecks and not is_open:
+        with do, st.container(horizontal_alignment="right"):
             st.button(
                 t("refunds.begin"), icon=":material/undo:", key=f"refund_begin_{part.account_id}", on_click=_begin,
                 args=(seen.payment.payment_id, part),
@@ -335,7 +345,7 @@ def _form(seen: OpenedPayment, part: PartRow) -> None:
     """How much and why; what will happen is said while it is typed."""
     kopecks = None
     how_much, why = st.columns([1, 2], gap="small")
-    with how_much:
+    with how_much, st.container(gap="xsmall"):
         said = st.text_input(
             t("refunds.sum"), key="refund_sum", icon=":material/currency_ruble:", max_chars=20, autocomplete="off", live=True,
             help=t("refunds.sum_help", sum=money(part.left_kopecks)),
@@ -344,7 +354,7 @@ def _form(seen: OpenedPayment, part: PartRow) -> None:
             kopecks = _read_sum(said, part.left_kopecks)
         except Refusal as refusal:
             _said_wrong(refusal)
-    with why:
+    with why, st.container(gap="xsmall"):
         st.text_input(
             t("refunds.reason"), key="refund_reason", max_chars=LONGEST_REASON, autocomplete="off", live=True,
             placeholder=t("refunds.reason_example"), help=t("refunds.reason_help"), on_change=_rewritten,
@@ -353,7 +363,7 @@ def _form(seen: OpenedPayment, part: PartRow) -> None:
         names = {each: t(f"refunds.quick.{each}") for each in QUICK}
         st.pills(
             t("refunds.quick"), list(names), format_func=names.__getitem__, key="refund_quick", label_visibility="collapsed",
-            on_change=_quick, args=(seen.language,),
+            on_change=_quick, args=(seen.language,), wrap=True,
         )  # fmt: skip
     if kopecks is not None:
         st.markdown("\n".join(f"- {fact}" for fact in facts(seen, part, kopecks)))
@@ -487,17 +497,17 @@ def show_stuck(stuck: Sequence[Stuck], visitor: Visitor) -> None:
     for each in stuck:
         name = f"{each.payment_id}_{each.refund_id or 0}"
         what = "payment" if each.refund_id is None else "refund"
-        with _line(f"stuck_{name}"):
-            with st.container(gap=None, width="stretch"):
-                colour, icon = MARKS[each.state]
-                said = t(f"refunds.stuck.{what}.{each.state.value}", sum=money(each.amount_kopecks), number=each.payment_id)
-                st.markdown(f":{colour}[{icon}] {said}")
-                since = t("refunds.since", moment=moment(each.since, visitor.time_zone))
-                st.caption(" · ".join(filter(None, (since, md(trouble_said(each.trouble)) if each.trouble else ""))))
-            with st.container(horizontal=True, width="content", gap="small"):
-                if each.state is PaymentState.PENDING:
-                    st.button(t("refunds.ask_now"), type="tertiary", key=f"stuck_ask_{name}", on_click=_ask_now, args=(each,))
-                st.button(t("refunds.open"), key=f"stuck_open_{name}", on_click=_find, args=(str(each.payment_id),))
+        said, do = _line(f"stuck_{name}")
+        with said:
+            colour, icon = MARKS[each.state]
+            told = t(f"refunds.stuck.{what}.{each.state.value}", sum=money(each.amount_kopecks), number=each.payment_id)
+            st.markdown(f":{colour}[{icon}] {told}")
+            since = t("refunds.since", moment=moment(each.since, visitor.time_zone))
+            st.caption(" · ".join(filter(None, (since, md(trouble_said(each.trouble)) if each.trouble else ""))))
+        with do:
+            if each.state is PaymentState.PENDING:
+                st.button(t("refunds.ask_now"), type="tertiary", key=f"stuck_ask_{name}", on_click=_ask_now, args=(each,))
+            st.button(t("refunds.open"), key=f"stuck_open_{name}", on_click=_find, args=(str(each.payment_id),))
 
 
 def _ask_now(each: Stuck) -> None:

@@ -41,7 +41,7 @@ _STYLE = """<style>
 
 @media (max-width: 640px) {{
   .st-key-head_menu {{ right: .5rem }}
-  [data-testid="stExpandSidebarButton"] {{ display: none }}
+  body:has(.st-key-phone_bar) [data-testid="stExpandSidebarButton"] {{ display: none }}
   .st-key-phone_bar {{
     display: flex; position: fixed; inset: auto 0 0 0; z-index: 999999; width: 100% !important; gap: 0; flex-wrap: nowrap;
     background: {back}; border-top: 1px solid {line};
