@@ -14,7 +14,6 @@ from sqlmodel import Session, col, func, select
 import clock
 from actions import letters
 from actions.bonus import take_back
-from actions.cards import has_card_number
 from actions.ledger import post
 from actions.payments import advance
 from actions.performing import action
@@ -26,6 +25,7 @@ from queries.refunds import matching
 from rules.payments import may_repeat
 from rules.refusals import KeyReused, LooksLikeCard, NotAllowed, ReasonMissing, RefundImpossible, RefundTooMuch
 from rules.terms import Channel, PaymentState, Role, TransferCode
+from rules.utilities import looks_like_card
 from rules.visitor import Visitor
 from texts import money, speaking
 
@@ -80,7 +80,7 @@ def begin_refund(
         return earlier.id
     if not reason or len(reason) > LONGEST_REASON or not reason.isprintable():
         raise ReasonMissing()
-    if has_card_number(reason):
+    if looks_like_card(reason):
         raise LooksLikeCard()
     if part is None or payment.state is not PaymentState.SUCCEEDED or payment.gateway is None or not payment.gateway_ref:
         raise RefundImpossible()
