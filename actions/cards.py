@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
-from stdnum import luhn
 
 import clock
 from actions.performing import action
@@ -21,6 +20,7 @@ from models import AutopayRule, CardSetup, Customer, SavedCard
 from rules.payments import may_repeat
 from rules.refusals import CardInUse, CardUnusable, LabelMalformed, LooksLikeCard, NotAllowed, TooManyAttempts
 from rules.terms import AutopayState, DeclineReason, PaymentState
+from rules.utilities import looks_like_card
 from rules.visitor import Visitor
 from settings import operator, settings
 
@@ -203,7 +203,7 @@ def rename_card(db: Session, *, visitor: Visitor, card_id: int, label: str) -> N
     label = " ".join(label.split())
     if len(label) > LONGEST_LABEL or not label.isprintable():
         raise LabelMalformed(longest=LONGEST_LABEL)
-    if has_card_number(label):
+    if looks_like_card(label):
         raise LooksLikeCard()
     card.label = label
     db.add(card)
@@ -249,13 +249,3 @@ def remove_card(db: Session, *, visitor: Visitor, card_id: int, move_to_card_id:
             heir.is_default = True
             db.add(heir)
     db.add(card)
-
-
-def has_card_number(text: str) -> bool:
-    """Whether 13 to 19 digits in a row (spaces and dashes aside) pass Luhn's check: a number that must not be kept."""
-    digits = "".join(sign for sign in text if sign.isdigit() and sign.isascii())
-    return any(
-        luhn.is_valid(digits[start : start + length])
-        for length in range(13, 20)
-        for start in range(max(0, len(digits) - length + 1))
-    )

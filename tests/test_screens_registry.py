@@ -29,7 +29,7 @@ def test_everybody_has_a_first_screen_and_no_address_twice(role: Role, demo: boo
 
 
 def test_four_screens_are_at_a_customers_thumb():
-    assert [screen.name for screen in SCREENS if screen.in_bar] == ["home", "services", "payments", "autopay"]
+    assert [screen.name for screen in SCREENS if screen.in_bar] == ["home", "pay", "services", "autopay"]
 
 
 def test_what_is_for_a_demo_is_not_in_production():

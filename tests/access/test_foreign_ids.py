@@ -104,6 +104,7 @@ FREE_ACTIONS = {
     "change_region": "one's own region",
     "order_export": "one's own data",
     "keep_account": "one's own portal account",
+    "begin_card_setup": "one's own card, typed at the bank",
     "request_attach_code": "names an account by number and discloses nothing; its own tests say so",
 }
 

@@ -41,7 +41,11 @@ def _pending(visitor: Visitor, seen: PaymentView, now: Progress) -> None:
         with st.container(horizontal=True):
             if st.button(t("pay.to_the_bank"), type="primary", icon=":material/arrow_forward:", key="pay_to_the_bank"):
                 going = True
-            st.button(t("pay.change"), key="pay_change", on_click=_anew, args=(seen,))
+            if seen.biller:
+                page, about = "pages/account/utilities.py", {"repeat": str(seen.payment_id)}
+                st.page_link(page, label=t("pay.change"), query_params=about)
+            else:
+                st.button(t("pay.change"), key="pay_change", on_click=_anew, args=(seen,))
         if going:
             to_the_bank(now.page_url, what=what)
     else:
@@ -87,6 +91,8 @@ def _succeeded(visitor: Visitor, seen: PaymentView) -> None:
         receipt = f"/documents/receipt/{seen.payment_id}.pdf"
         st.link_button(t("pay.receipt"), receipt, icon=":material/download:", key="pay_receipt_link")
         st.page_link("pages/account/home.py", label=t("pay.to_home"), icon=":material/home:", width="content")
+        if seen.biller:
+            st.page_link("pages/account/utilities.py", label=t("pay.to_utilities"), icon=":material/home_work:", width="content")
         if seen.parts:
             about = {"account": str(seen.parts[0].account_id)}
             label = t("pay.set_autopay")
@@ -101,7 +107,8 @@ def _declined(seen: PaymentView) -> None:
     st.markdown(t(f"pay.declined.{reason}"))
     st.caption(" · ".join(filter(None, (t("pay.not_charged", sum=money(seen.amount_kopecks)), _method(seen)))))
     if seen.biller:
-        st.page_link("pages/account/utilities.py", label=t("pay.to_utilities"), icon=":material/arrow_back:")
+        page, about = "pages/account/utilities.py", {"repeat": str(seen.payment_id)}
+        st.page_link(page, label=t("pay.try_again"), icon=":material/replay:", query_params=about)
     else:
         st.button(t("pay.try_again"), type="primary", icon=":material/replay:", key="pay_try_again", on_click=_anew, args=(seen,))
 

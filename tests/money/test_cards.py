@@ -1,0 +1,214 @@
+"""A person's cards: attached at the bank without paying, named, the first one chosen, deleted; never a number."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import col, select
+
+import clock
+from actions import perform
+from actions.cards import (
+    SETUPS_PER_HOUR,
+    SetupProgress,
+    begin_card_setup,
+    choose_default_card,
+    remove_card,
+    rename_card,
+    settle_setups,
+    setup_progress,
+)
+from db import reading, transaction
+from integrations.test_bank import Behaviour
+from models import AutopayRule, CardSetup, SavedCard, Transfer
+from queries.cards import rules_by_card, saved_cards
+from rules.refusals import CardInUse, CardUnusable, LabelMalformed, LooksLikeCard, NotAllowed, TooManyAttempts
+from rules.terms import DeclineReason, PaymentState
+from rules.visitor import Visitor
+from tests.money.bank import bank, later, leaves, pays, saved
+from tests.money.world import World
+
+
+class Holder:
+    def __init__(self) -> None:
+        with transaction() as db:
+            world = World(db)
+            person = world.person()
+            self.person_id, self.visitor = person.id, world.visitor(person)
+
+    def begin(self, key: str = "k") -> int:
+        return perform(begin_card_setup, visitor=self.visitor, key=key, return_url="/back/card/{setup}")
+
+    def goes(self, setup_id: int) -> SetupProgress:
+        return setup_progress(visitor=self.visitor, setup_id=setup_id)
+
+    def attaches(self, behaviour: Behaviour = Behaviour.SUCCESS, key: str = "k") -> SetupProgress:
+        setup_id = self.begin(key)
+        pays(self.goes(setup_id).page_url, behaviour)
+        return self.goes(setup_id)
+
+    def cards(self) -> list[tuple[int, bool]]:
+        with reading() as db:
+            return [(card.card_id, card.is_default) for card in saved_cards(db, visitor=self.visitor)]
+
+
+@pytest.fixture
+def holder(db: sa.Engine) -> Holder:
+    return Holder()
+
+
+def test_a_card_is_attached_at_the_bank_and_nothing_is_charged(holder: Holder):
+    went = holder.attaches()
+    assert (went.state, went.card_id) == (PaymentState.SUCCEEDED, holder.cards()[0][0])
+    assert bank().charges() == []
+    with reading() as db:
+        assert db.exec(select(Transfer)).all() == []
+        card = db.exec(select(SavedCard)).one()
+    assert (card.last_four, card.expires_on, card.is_default) == ("0004", date(2099, 1, 31), True)
+
+
+def test_a_card_that_wants_3d_secure_is_attached_after_the_code(holder: Holder):
+    assert holder.attaches(Behaviour.THREE_D_SECURE).state is PaymentState.SUCCEEDED
+
+
+def test_a_blocked_card_is_not_attached_and_the_reason_is_told(holder: Holder):
+    went = holder.attaches(Behaviour.BLOCKED)
+    assert (went.state, went.reason, holder.cards()) == (PaymentState.DECLINED, DeclineReason.CARD_BLOCKED, [])
+
+
+def test_whoever_leaves_the_bank_has_attached_nothing(holder: Holder):
+    setup_id = holder.begin()
+    leaves(holder.goes(setup_id).page_url)
+    assert holder.goes(setup_id).reason is DeclineReason.NOT_FINISHED
+
+
+def test_a_double_click_is_one_attempt_and_looking_again_attaches_no_second_card(holder: Holder):
+    setup_id = holder.begin()
+    assert holder.begin() == setup_id
+    pays(holder.goes(setup_id).page_url)
+    for _ in range(3):
+        assert holder.goes(setup_id).state is PaymentState.SUCCEEDED
+    assert len(holder.cards()) == 1
+
+
+def test_the_same_card_attached_again_is_the_same_card_under_its_new_token(holder: Holder):
+    holder.attaches(key="one")
+    with reading() as db:
+        before = db.exec(select(SavedCard.token)).one()
+    holder.attaches(key="two")
+    with reading() as db:
+        assert db.exec(select(SavedCard.token)).one() != before
+
+
+def test_a_card_is_attached_although_nobody_came_back_from_the_bank(holder: Holder, monkeypatch: pytest.MonkeyPatch):
+    pays(holder.goes(holder.begin()).page_url)
+    assert holder.cards() == []
+    later(monkeypatch, timedelta(minutes=6))
+    assert settle_setups(clock.now()) == 1
+    assert len(holder.cards()) == 1
+
+
+def test_somebody_elses_attempt_is_not_there(holder: Holder):
+    with pytest.raises(NotAllowed):
+        setup_progress(visitor=Holder().visitor, setup_id=holder.begin())
+
+
+def test_nobody_tries_out_a_long_row_of_cards(holder: Holder):
+    for number in range(SETUPS_PER_HOUR):
+        holder.begin(f"k{number}")
+    with pytest.raises(TooManyAttempts):
+        holder.begin("one more")
+
+
+def test_the_first_card_is_the_default_until_another_is_chosen(holder: Holder):
+    first, second = saved(holder.person_id), saved(holder.person_id, Behaviour.THREE_D_SECURE)
+    assert dict(holder.cards()) == {first: True, second: False}
+    perform(choose_default_card, visitor=holder.visitor, card_id=second)
+    assert dict(holder.cards()) == {first: False, second: True}
+
+
+def test_when_the_default_is_deleted_another_takes_its_place_one_that_works_first(holder: Holder):
+    first = saved(holder.person_id)
+    expired = saved(holder.person_id, Behaviour.BLOCKED, date(2020, 1, 31))
+    good = saved(holder.person_id, Behaviour.THREE_D_SECURE)
+    perform(remove_card, visitor=holder.visitor, card_id=first)
+    assert dict(holder.cards()) == {expired: False, good: True}
+
+
+def test_a_card_gets_a_name_and_loses_it_again(holder: Holder):
+    card_id = saved(holder.person_id)
+    for label, kept in (("  Зарплатная   карта ", "Зарплатная карта"), ("", "")):
+        perform(rename_card, visitor=holder.visitor, card_id=card_id, label=label)
+        with reading() as db:
+            assert db.get_one(SavedCard, card_id).label == kept
+
+
+@pytest.mark.parametrize(
+    ("label", "refusal"),
+    [
+        ("4242 4242 4242 4242", LooksLikeCard),
+        ("моя 2200000000000004", LooksLikeCard),
+        ("я" * 41, LabelMalformed),
+        ("a\x00b", LabelMalformed),
+    ],
+)
+def test_a_name_that_is_a_card_number_or_none_at_all_is_refused(holder: Holder, label: str, refusal: type[Exception]):
+    card_id = saved(holder.person_id)
+    with pytest.raises(refusal):
+        perform(rename_card, visitor=holder.visitor, card_id=card_id, label=label)
+    with reading() as db:
+        assert db.get_one(SavedCard, card_id).label == ""
+
+
+class TestAutopayChargesIt:
+    @pytest.fixture
+    def ruled(self, holder: Holder) -> tuple[Holder, int, int]:
+        card_id = saved(holder.person_id)
+        with transaction() as db:
+            world = World(db)
+            person = db.get_one(type(world.person("Вера")), holder.person_id)
+            rule = world.rule(person, world.account(person), db.get_one(SavedCard, card_id))
+            return holder, card_id, rule.id
+
+    def rule(self, rule_id: int) -> AutopayRule:
+        with reading() as db:
+            return db.get_one(AutopayRule, rule_id)
+
+    def test_it_is_not_deleted_from_under_the_rule(self, ruled: tuple[Holder, int, int]):
+        holder, card_id, _ = ruled
+        with pytest.raises(CardInUse) as refused:
+            perform(remove_card, visitor=holder.visitor, card_id=card_id)
+        assert refused.value.facts == {"rules": 1}
+        assert dict(holder.cards()) == {card_id: True}
+
+    def test_the_rule_moves_to_another_card_and_then_it_goes(self, ruled: tuple[Holder, int, int]):
+        holder, card_id, rule_id = ruled
+        other = saved(holder.person_id, Behaviour.THREE_D_SECURE)
+        perform(remove_card, visitor=holder.visitor, card_id=card_id, move_to_card_id=other)
+        assert (self.rule(rule_id).card_id, dict(holder.cards())) == (other, {other: True})
+        with reading() as db:
+            assert rules_by_card(db, visitor=holder.visitor) == {other: 1}
+
+    @pytest.mark.parametrize("which", ["itself", "expired", "somebody else's"])
+    def test_it_moves_to_no_card_that_will_not_do(self, ruled: tuple[Holder, int, int], which: str):
+        holder, card_id, rule_id = ruled
+        others: dict[str, Any] = {
+            "itself": lambda: card_id,
+            "expired": lambda: saved(holder.person_id, Behaviour.SLOW, date(2020, 1, 31)),
+            "somebody else's": lambda: saved(Holder().person_id),
+        }
+        with pytest.raises(CardUnusable):
+            perform(remove_card, visitor=holder.visitor, card_id=card_id, move_to_card_id=others[which]())
+        assert self.rule(rule_id).card_id == card_id
+
+
+@pytest.mark.parametrize("act", [choose_default_card, remove_card])
+def test_somebody_elses_card_is_not_there(holder: Holder, act: Any):
+    stranger: Visitor = Holder().visitor
+    card_id = saved(holder.person_id)
+    with pytest.raises(CardUnusable):
+        perform(act, visitor=stranger, card_id=card_id)
+    with reading() as db:
+        assert db.exec(select(SavedCard.removed_at).where(col(SavedCard.id) == card_id)).one() is None
+        assert db.exec(select(CardSetup)).all() == []
