@@ -167,6 +167,10 @@ def test_the_first_bill_has_nothing_to_be_compared_with(demo: sa.Engine):
     assert len(later) >= 12
     screen = opened(account_id, first.id)
     assert "Это первый счёт" in screen.says
+    with speaking(Language.RU):
+        lines = list(screen.table[-1].value["sum"])
+        assert sum(parse_amount(sum_) for sum_ in lines[:-1]) == first.total_kopecks
+        assert lines[-1] == f"**{money(first.total_kopecks)}**"
     assert len(screen.app.radio(key="bills_list").options) == len(later) + 1
 
 
@@ -322,6 +326,9 @@ def test_a_bad_period_is_told_and_nothing_is_downloaded(demo: sa.Engine, languag
     screen.app.date_input(key="printout_until").set_value(today)
     screen.run()
     assert not screen.app.error
+    assert links(screen)[0].url == address(today, today, [], "pdf")
+    screen.app.date_input(key="printout_until").set_value(today + timedelta(days=40))
+    screen.run()
     assert links(screen)[0].url == address(today, today, [], "pdf")
 
 
