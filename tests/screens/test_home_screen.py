@@ -35,7 +35,7 @@ def test_home_shows_every_account_of_a_family_with_its_balance_and_what_to_do(se
         for label, balance, account_id in rows:
             assert label in screen.says
             assert money(balance) in screen.says
-            assert {"services", "autopay", "payments"} <= {
+            assert {"services", "autopay", "pay"} <= {
                 path for path, about in links(screen) if about == f"account={account_id}"
             }
     assert "Анна" in screen.title[0].value
@@ -65,7 +65,7 @@ def test_the_overdue_comes_first_and_leads_to_its_payments(seeded_db: sa.Engine)
         overdue = next(
             card for card in home_of("family", db).accounts if card.due.overdue_kopecks and card.status is AccountStatus.ACTIVE
         )
-    assert links(screen)[1] == ("payments", f"account={overdue.account_id}")  # the first one is "attach", in the head
+    assert links(screen)[1] == ("pay", f"account={overdue.account_id}")  # the first one is "attach", in the head
 
 
 def test_a_debtor_is_told_what_is_cut_off_and_for_how_much(seeded_db: sa.Engine):
@@ -172,7 +172,7 @@ def test_money_for_six_days_is_no_news():
 def test_what_falls_due_within_five_days_is_announced(days: int):
     (concern,) = said(a_card(due=owes(days), mode=BillingMode.POSTPAID))
     assert "700\u00a0₽" in concern.text
-    assert concern.script == "autopay"
+    assert concern.script == "pay"
 
 
 def test_what_falls_due_later_is_no_news():

@@ -7,14 +7,16 @@ from datetime import date, timedelta
 import streamlit as st
 
 from queries.home import AccountCard, HomeSummary
-from rules.terms import AccountStatus, AutopayState, BillingMode
+from rules.terms import AccountStatus, AutopayState, BillingMode, Right
 from texts import day, days_between, md, money, number, percent, phone, t, tn
 from ui.widgets.account import STATUS_MARKS, Colour, account_name, account_title
 
 SOON_DAYS = 5
 """What falls due or runs out within so many days, and does not get paid by itself, is worth a warning."""
 
-DOORS = (("services", ":material/tune:"), ("autopay", ":material/autorenew:"), ("payments", ":material/receipt_long:"))
+DOORS = (("pay", ":material/account_balance_wallet:"), ("services", ":material/tune:"), ("autopay", ":material/autorenew:"))
+LOOKING = (("payments", ":material/receipt_long:"), *DOORS[1:])
+"""Whoever may only look is not sent to pay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,13 @@ def concerns(summary: HomeSummary, today: date) -> Iterator[Concern]:
     for card in summary.accounts:
         name, due = md(account_name(card.label, card.service)), card.due
         sum_ = money(due.overdue_kopecks or due.amount_kopecks, exact=False)
-        help_ = ("autopay", "home.set_autopay") if card.autopay is None else ("payments", "home.see_why")
+        help_ = ("pay", "home.pay") if card.right.covers(Right.PAY) else ("payments", "home.see_why")
         if card.status is AccountStatus.BLOCKED:
             text = t("home.is_blocked", name=name, sum=money(due.amount_kopecks, exact=False))
-            yield Concern(True, text, ":material/block:", "payments", "home.see_why", card.account_id)
+            yield Concern(True, text, ":material/block:", *help_, card.account_id)
         elif due.overdue_kopecks:
             text = tn("home.is_overdue", due.overdue_days, name=name, sum=sum_)
-            yield Concern(True, text, ":material/error:", "payments", "home.see_why", card.account_id)
+            yield Concern(True, text, ":material/error:", *help_, card.account_id)
         elif card.autopay is not None and card.autopay.state is AutopayState.PAUSED:
             text = t("home.autopay_paused", name=name)
             yield Concern(False, text, ":material/sync_problem:", "autopay", "home.look_at_autopay", card.account_id)
@@ -156,5 +158,5 @@ def account_card(card: AccountCard, today: date) -> None:
             door("bills", card.account_id, t("bills.door"), ":material/chevron_right:", onward=True)
         st.space("stretch")
         with st.container(horizontal=True, gap=None):
-            for script, icon in DOORS:
+            for script, icon in DOORS if card.right.covers(Right.PAY) else LOOKING:
                 door(script, card.account_id, t(f"screen.{script}"), icon)
