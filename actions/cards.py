@@ -22,7 +22,8 @@ from rules.refusals import CardInUse, CardUnusable, LabelMalformed, LooksLikeCar
 from rules.terms import AutopayState, DeclineReason, PaymentState
 from rules.utilities import looks_like_card
 from rules.visitor import Visitor
-from settings import operator, settings
+from settings import settings
+from texts import t
 
 LONGEST_LABEL = 40
 SETUPS_PER_HOUR = 10
@@ -137,7 +138,7 @@ def advance_setup(setup_id: int) -> SetupProgress:
         if setup.gateway_ref:
             standing = gateway.ask_check(setup.gateway_ref)
         elif may_repeat(created_at=setup.created_at, now=now):
-            wish = CardCheck(key=setup.gateway_key, description=operator().name_ru, return_url=setup.return_url)
+            wish = CardCheck(key=setup.gateway_key, description=t("cards.description"), return_url=setup.return_url)
             standing = gateway.check_card(wish)
     except NoAnswer as error:
         _log.warning("card setup %s: no answer from the gateway: %s", setup_id, error)

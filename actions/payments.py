@@ -244,11 +244,13 @@ def advance(payment_id: int) -> Progress:
     with reading() as db:
         payment = db.get_one(Payment, payment_id)
         token = db.get_one(SavedCard, payment.card_id).token if payment.card_id is not None else None
+        payer = db.get(Customer, payment.payer_id) if payment.payer_id is not None else None
     if payment.state is not PaymentState.PENDING or payment.gateway is None:
         return Progress(payment_id, payment.state, reason=payment.decline_reason)
     now = clock.now()
     try:
-        standing = _standing(gateway_called(payment.gateway), payment, token, now)
+        with speaking(payer.language if payer is not None else Language.RU):
+            standing = _standing(gateway_called(payment.gateway), payment, token, now)
     except NoAnswer as error:
         _log.warning("payment %s: no answer from the gateway: %s", payment_id, error)
         _note(payment_id, now, f"no answer: {error}")
@@ -278,7 +280,7 @@ def _standing(gateway: Gateway, payment: Payment, token: str | None, now: dateti
     wish = Charge(
         key=key,
         amount_kopecks=payment.amount_kopecks,
-        description=f"{operator().name_ru}: {payment.id}",
+        description=t("pay.description", number=str(payment.id)),
         return_url=payment.return_url,
         token=token,
         keep_card=payment.keeps_card,

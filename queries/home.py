@@ -276,4 +276,4 @@ def _spent(db: Session, visitor: Visitor, now: datetime) -> tuple[int, int]:
         col(Transfer.code).in_(CHARGE_CODES),
     )
     this, before = db.execute(charged).one()
-    return this or 0, before or 0
+    return int(this or 0), int(before or 0)  # PostgreSQL adds up 64-bit numbers as decimals

@@ -361,7 +361,7 @@ def wish_of(payment: Payment, token: str | None) -> Charge:
     return Charge(
         key=payment.gateway_key or "",
         amount_kopecks=payment.amount_kopecks,
-        description=f"{operator().name_ru}: {payment.id}",
+        description=f"Оплата, платёж № {payment.id}",
         return_url=payment.return_url,
         token=token,
         keep_card=payment.keeps_card,
