@@ -112,7 +112,6 @@ def _row(card: AccountCard, several: bool, today: date, parts: dict[int, int], w
             disabled=not chosen,
             icon=":material/currency_ruble:",
             autocomplete="off",
-            max_chars=20,
             live=True,
         )
         if chosen and typed:

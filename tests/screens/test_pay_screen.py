@@ -1,0 +1,135 @@
+"""The screen that pays: what is suggested, what is said about a wrong sum and where, and how a payment went."""
+
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import col, select
+
+import clock
+from db import reading, transaction
+from integrations.test_bank import Behaviour
+from models import BillingAccount, Payment
+from rules.terms import Language, PaymentState, Right
+from tests.driver import Screen, open_screen
+from tests.money.bank import balance, saved
+from tests.money.world import World
+
+
+class Home:
+    """Anna with an account that owes 490 ₽, one that owes nothing, and one that she may only look at."""
+
+    def __init__(self) -> None:
+        with transaction() as db:
+            world = World(db)
+            anna = world.person()
+            self.anna_id = anna.id
+            self.owing, self.even = (world.account(anna).id for _ in range(2))
+            world.charge(db.get_one(BillingAccount, self.owing), 49_000, clock.now())
+            other = world.account(world.person("Пётр"))
+            world.attach(anna, other, right=Right.VIEW, label="Чужой")
+            self.seen = other.id
+        self.card_id = saved(self.anna_id)
+
+    def open(self, language: Language = Language.RU, **query: str) -> Screen:
+        return open_screen("pay", customer_id=self.anna_id, language=language, query=query)
+
+    def payments(self) -> list[tuple[PaymentState, int]]:
+        with reading() as db:
+            return [(p.state, p.amount_kopecks) for p in db.exec(select(Payment).order_by(col(Payment.id)))]
+
+
+@pytest.fixture
+def home(seeded_db: sa.Engine) -> Home:
+    return Home()
+
+
+@pytest.fixture
+def paid(home: Home) -> Callable[[], list[tuple[PaymentState, int]]]:
+    before = len(home.payments())
+    return lambda: home.payments()[before:]
+
+
+def field(screen: Screen, account_id: int):
+    return next(box for box in screen.app.text_input if box.key == f"pay_sum_{account_id}")
+
+
+def pay(screen: Screen) -> Screen:
+    next(button for button in screen.app.button if button.key == "pay_now").click()
+    return screen.run()
+
+
+def test_what_is_owed_is_ticked_and_suggested_and_what_may_only_be_seen_is_not_there(home: Home):
+    screen = home.open()
+    ticked = {box.key: box.value for box in screen.app.checkbox}
+    assert ticked[f"pay_on_{home.owing}"] is True
+    assert ticked[f"pay_on_{home.even}"] is False
+    assert f"pay_on_{home.seen}" not in ticked
+    assert field(screen, home.owing).value == "490"
+    assert "490\u00a0₽" in next(button.label for button in screen.app.button if button.key == "pay_now")
+
+
+def test_opened_for_an_account_it_is_that_account(home: Home):
+    screen = home.open(account=str(home.even))
+    assert {box.key: box.value for box in screen.app.checkbox}[f"pay_on_{home.even}"] is True
+    assert {box.key: box.value for box in screen.app.checkbox}[f"pay_on_{home.owing}"] is False
+
+
+@pytest.mark.parametrize("typed", ["абв", "0", "-100", "12,345", "1e5", "49.99.1", "9" * 40])
+@pytest.mark.parametrize(
+    ("language", "said"), [(Language.RU, "Введите сумму цифрами"), (Language.EN, "Enter an amount in digits")]
+)
+def test_what_is_no_sum_is_said_at_the_field_and_nothing_begins(home: Home, paid, typed: str, language: Language, said: str):
+    screen = home.open(language)
+    field(screen, home.owing).set_value(typed)
+    screen.run()
+    assert any(said in line.value for line in screen.app.markdown)
+    pay(screen)
+    assert field(screen, home.owing).value == typed, "what was typed stays"
+    assert paid() == []
+
+
+@pytest.mark.parametrize("typed", ["49,99", "10000,01"])
+def test_a_sum_out_of_bounds_is_said_before_the_button_is_pressed_and_after(home: Home, paid, typed: str):
+    screen = home.open()
+    field(screen, home.owing).set_value(typed)
+    screen.run()
+    assert any("от 50\u00a0₽ до 10\u00a0000\u00a0₽" in line.value.replace("\u202f", "\u00a0") for line in screen.app.markdown)
+    pay(screen)
+    assert paid() == []
+
+
+def test_a_saved_card_pays_and_the_page_says_what_came_of_it(home: Home, paid):
+    screen = pay(home.open())
+    assert paid() == [(PaymentState.SUCCEEDED, 49_000)]
+    assert "Оплачено 490,00\u00a0₽" in screen.title[0].value
+    with reading() as db:
+        assert balance(db, home.owing) == 0
+    assert "24 балла" in screen.says
+
+
+def test_the_same_again_is_asked_about_and_then_done(home: Home, paid):
+    pay(home.open())
+    screen = home.open(account=str(home.owing))
+    field(screen, home.owing).set_value("490")
+    pay(screen.run())
+    assert "только что заплатили" in screen.says
+    assert len(paid()) == 1
+    pay(screen)
+    assert paid() == [(PaymentState.SUCCEEDED, 49_000)] * 2
+
+
+def test_a_declined_card_says_why_and_leads_back_to_the_form(home: Home, paid):
+    home.card_id = saved(home.anna_id, Behaviour.INSUFFICIENT_FUNDS)
+    screen = home.open()
+    screen.app.radio[0].set_value(home.card_id)
+    pay(screen.run())
+    assert "На карте не хватило денег" in screen.says
+    next(button for button in screen.app.button if button.key == "pay_try_again").click()
+    assert field(screen.run(), home.owing).value == "490"
+
+
+@pytest.mark.parametrize("asked", ["1", "999999999", "x", "-1", "9" * 30, "1; DROP TABLE payment"])
+def test_somebody_elses_payment_in_the_address_shows_the_form(home: Home, asked: str):
+    screen = home.open(payment=asked)
+    assert screen.title[0].value == "Оплата"
