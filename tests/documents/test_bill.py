@@ -91,6 +91,7 @@ def household(db: sa.Engine) -> Household:
         made.october = made.bill(date(2026, 10, 1), *lines, posted="2026-11-01 00:10")
         made.pay(made.account_, 40_000, at("2026-11-03"), payer=made.anna)
         made.eyes = made.visitor(made.anna)
+        made.other = made.account(made.anna)
     return made
 
 
@@ -105,6 +106,7 @@ def test_payments_cover_the_oldest_bill_and_what_is_missing_is_missing_from_the_
         rows = list_bills(db, visitor=household.eyes, today=TODAY)
         assert bills_count(db, visitor=household.eyes) == len(rows) == 2
         assert list_bills(db, visitor=household.eyes, account_id=household.account_.id, limit=1, offset=1) == rows[1:]
+        assert list_bills(db, visitor=household.eyes, account_id=household.other.id) == []
     assert [(row.month_on.month, row.total_kopecks, row.paid_kopecks, row.left_kopecks) for row in rows] == [
         (10, 112_950, 40_000, 72_950),
         (9, 90_000, 90_000, 0),
@@ -126,12 +128,15 @@ def test_the_balance_goes_from_bill_to_bill_without_a_gap(household: Household):
 def test_a_prepaid_charge_that_no_bill_has_yet_is_owed_before_the_bills(db: sa.Engine):
     with transaction() as session:
         made = Household(session, BillingMode.PREPAID)
+        made.charge(made.account_, 1_000, at("2026-09-15"))  # long ago, before there were bills
         made.pay(made.account_, 60_000, at("2026-10-01"), payer=made.anna)
         bill = made.bill(date(2026, 10, 1), (TransferCode.PLAN_FEE, 1, 31, 50_000), posted="2026-10-01 00:10")
         made.charge(made.account_, 50_000, at("2026-11-01"))  # November's, on no bill yet
         eyes = made.visitor(made.anna)
     with reading() as session:
-        assert bill_details(session, visitor=eyes, bill_id=bill.id, today=TODAY).row.left_kopecks == 0
+        told = bill_details(session, visitor=eyes, bill_id=bill.id, today=TODAY)
+    assert told.row.left_kopecks == 0
+    assert (told.before_kopecks, told.after_kopecks) == (-1_000, 9_000)
 
 
 def test_lines_say_their_days_and_which_are_a_part_of_a_month(household: Household):

@@ -275,8 +275,9 @@ def test_the_pdf_is_tagged_named_and_in_its_language():
     assert b"/StructTreeRoot" in content
     assert b"/Lang" in content
     with speaking(Language.EN):
-        paper = statement_paper(statement_of(), operator=operator(), made_at=MADE, time_zone="Asia/Vladivostok")
-    assert ["Made on", "22 November 2026, 22:00 (UTC+10)"] in paper["facts"]
+        for zone, made in (("Asia/Vladivostok", "22:00 (UTC+10)"), ("Europe/Moscow", "15:00 (UTC+3)")):
+            paper = statement_paper(statement_of(), operator=operator(), made_at=MADE, time_zone=zone)
+            assert ["Made on", f"22 November 2026, {made}"] in paper["facts"]
 
 
 # --- for spreadsheets -----------------------------------------------------------------------------------
