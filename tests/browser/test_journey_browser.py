@@ -83,7 +83,7 @@ def test_from_the_door_through_payments_an_option_and_autopay_and_out(tab_of, si
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("language", ["ru-RU", "en-GB"])
-@pytest.mark.parametrize("path", ["", "accounts", "services", "payments", "autopay", "bonus", "mailbox"])
+@pytest.mark.parametrize("path", ["", "accounts", "services", "pay", "payments", "bills", "utilities", "autopay", "bonus", "cards", "mailbox"])
 def test_nothing_overflows_a_phone_and_nothing_complains(tab_of, path: str, language: str, dark: bool):
     tab = tab_of(width=390, dark=dark, language=language)
     page = tab.enter("vip", path)
