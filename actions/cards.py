@@ -65,7 +65,7 @@ def keep(db: Session, *, customer_id: int, card: KeptCard, now: datetime) -> Sav
 
     Rows of one person are made one after the other: their own row is locked.
     """
-    db.exec(select(Customer.id).where(col(Customer.id) == customer_id).with_for_update()).one()
+    db.exec(select(Customer.id).where(col(Customer.id) == customer_id).with_for_update(key_share=True)).one()
     mine = db.exec(select(SavedCard).where(col(SavedCard.customer_id) == customer_id, col(SavedCard.removed_at).is_(None))).all()
     same = (card.brand, card.last_four, card.expires_on)
     for saved in mine:
@@ -94,7 +94,7 @@ def begin_card_setup(db: Session, *, visitor: Visitor, key: str, return_url: str
 
     Raises TooManyAttempts.
     """
-    db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update()).one()
+    db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update(key_share=True)).one()
     mine = select(CardSetup).where(col(CardSetup.customer_id) == visitor.customer_id)
     earlier = db.exec(mine.where(col(CardSetup.key) == key)).first()
     if earlier is not None:
@@ -187,7 +187,7 @@ def settle_setups(now: datetime) -> int:
 def choose_default_card(db: Session, *, visitor: Visitor, card_id: int) -> None:
     """Make one of one's own cards the one that is offered first. Raises CardUnusable."""
     chosen = usable(db, visitor, card_id)
-    db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update()).one()
+    db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update(key_share=True)).one()
     for card in db.exec(
         select(SavedCard).where(col(SavedCard.customer_id) == visitor.customer_id, col(SavedCard.removed_at).is_(None))
     ):
@@ -216,7 +216,7 @@ def remove_card(db: Session, *, visitor: Visitor, card_id: int, move_to_card_id:
 
     Raises CardUnusable (not theirs, or the other one will not do), CardInUse.
     """
-    db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update()).one()
+    db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update(key_share=True)).one()
     card = _own(db, visitor, card_id)
     if card is None:
         raise CardUnusable()

@@ -111,7 +111,7 @@ def unbind_identity(db: Session, *, visitor: Visitor, external_identity_id: int)
     Raises NotAllowed for another's, LastWayIn when they have neither a password nor another identity.
     """
     # Two at the same moment must not take one another's last way in.
-    db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update()).one()
+    db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update(key_share=True)).one()
     own = db.exec(select(ExternalIdentity).where(col(ExternalIdentity.customer_id) == visitor.customer_id)).all()
     leaving = next((identity for identity in own if identity.id == external_identity_id), None)
     if leaving is None:

@@ -179,7 +179,9 @@ def carry_out(db: Session, order: Order, *, now: datetime, today: date) -> None:
     """
     order.state = OrderState.IN_PROGRESS
     _note(db, order, OrderState.IN_PROGRESS, now, None)
-    account = db.exec(select(BillingAccount).where(col(BillingAccount.id) == order.billing_account_id).with_for_update()).one()
+    account = db.exec(
+        select(BillingAccount).where(col(BillingAccount.id) == order.billing_account_id).with_for_update(key_share=True)
+    ).one()
     live = db.exec(
         select(Subscription).where(
             col(Subscription.billing_account_id) == order.billing_account_id,

@@ -144,7 +144,7 @@ def open_intent(
     KeyReused (the key came with something else), PaidJustNow and PaymentUnderWay (unless `again`), TooManyAttempts.
     """
     # Of two tabs at the same moment the second waits here, and then sees what the first has begun.
-    db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update()).one()
+    db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update(key_share=True)).one()
     method = PaymentMethod.CARD if card_id is None else PaymentMethod.SAVED_CARD
     wish = (amount_kopecks, method, card_id, keep_card and card_id is None, content)
     earlier = db.exec(select(Payment).where(col(Payment.payer_id) == visitor.customer_id, col(Payment.key) == key)).first()

@@ -150,7 +150,7 @@ def _keep(
 ) -> int:
     """The template of these lasting values: the one that is there, renamed, or a new one. One tab after the other."""
     said = _name(name)
-    db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update()).one()
+    db.exec(select(Customer.id).where(col(Customer.id) == visitor.customer_id).with_for_update(key_share=True)).one()
     lasting = {each.code for each in form.terms if each.kind not in MONTHLY}
     kept = {code: value for code, value in values.items() if code in lasting}
     mine = db.exec(

@@ -43,7 +43,7 @@ def account(db: Session, visitor: Visitor, account_id: int, needed: Right, *, lo
     if not attachment.right.covers(needed):
         raise RightTooLow(needed=needed)
     if lock:
-        db.exec(select(BillingAccount.id).where(col(BillingAccount.id) == account_id).with_for_update()).one()
+        db.exec(select(BillingAccount.id).where(col(BillingAccount.id) == account_id).with_for_update(key_share=True)).one()
     return held
 
 

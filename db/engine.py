@@ -23,13 +23,18 @@ BUSY_MILLISECONDS = 5000
 
 
 def make_engine(url: str) -> sa.Engine:
-    """An engine for a SQLite file or PostgreSQL, set up the way Kabinet needs it."""
+    """An engine for a SQLite file or PostgreSQL, set up the way Kabinet needs it.
+
+    Values of statements stay out of error messages, and so out of the log: tokens and e-mails are among them.
+    """
     if not url.startswith("sqlite"):
-        return sa.create_engine(url, pool_size=20, max_overflow=20, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+        return sa.create_engine(
+            url, pool_size=20, max_overflow=20, pool_pre_ping=True, hide_parameters=True, connect_args={"connect_timeout": 5}
+        )
     file = sa.make_url(url).database
     if file:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
-    made = sa.create_engine(url, pool_size=20, max_overflow=20)
+    made = sa.create_engine(url, pool_size=20, max_overflow=20, hide_parameters=True)
 
     @event.listens_for(made, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
