@@ -139,5 +139,5 @@ def test_without_a_mail_server_the_mailbox_links_to_the_paper(seeded_db: sa.Engi
     tell("receipt/17", to="family@kabinet.example")
     links = [link.proto for link in open_screen("mailbox").app.get("link_button")]
     assert [(link.label, link.url) for link in links if "/documents/" in link.url] == [
-        ("Приложен файл", "/documents/receipt/17.pdf")
+        ("Скачать вложение", "/documents/receipt/17.pdf")
     ]
