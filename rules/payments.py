@@ -11,6 +11,7 @@ REPEAT_FOR = timedelta(minutes=15)
 
 Well above the time a request can be under way, well below the day for which gateways remember keys (YooKassa: 24 hours)."""
 
+
 @dataclass(frozen=True, slots=True)
 class PaymentTerms:
     """What one payment may be, in kopecks; `again_minutes`: an equal payment so soon after another is asked about first;

@@ -20,6 +20,8 @@ FREE_OPTION = """
                       WHERE d.billing_account_id = a.id AND d.option_id = o.id AND d.closed_at IS NULL)
     GROUP BY o.id HAVING max(r.price_kopecks) = 0 LIMIT 1"""
 
+PATHS = ("", "accounts", "services", "pay", "payments", "bills", "utilities", "autopay", "bonus", "cards", "mailbox")
+
 
 def _asked(database: Path, query: str, *values: object) -> list[tuple]:
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30) as connection:
@@ -83,7 +85,7 @@ def test_from_the_door_through_payments_an_option_and_autopay_and_out(tab_of, si
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("language", ["ru-RU", "en-GB"])
-@pytest.mark.parametrize("path", ["", "accounts", "services", "pay", "payments", "bills", "utilities", "autopay", "bonus", "cards", "mailbox"])
+@pytest.mark.parametrize("path", PATHS)
 def test_nothing_overflows_a_phone_and_nothing_complains(tab_of, path: str, language: str, dark: bool):
     tab = tab_of(width=390, dark=dark, language=language)
     page = tab.enter("vip", path)

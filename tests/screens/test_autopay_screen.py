@@ -273,9 +273,7 @@ def test_a_rule_on_an_expired_card_warns_and_offers_another_card_only(home: Home
     assert "7777" not in " ".join(screen.app.selectbox(key="autopay_other_card").options)
 
 
-@pytest.mark.parametrize(
-    ("language", "said"), [(Language.RU, "Привяжите карту"), (Language.EN, "Attach one")]
-)
+@pytest.mark.parametrize(("language", "said"), [(Language.RU, "Привяжите карту"), (Language.EN, "Attach one")])
 def test_without_a_card_it_says_so_and_shows_no_dead_button(db: sa.Engine, language: Language, said: str):
     with transaction() as session:
         world = World(session)

@@ -35,9 +35,7 @@ def test_home_shows_every_account_of_a_family_with_its_balance_and_what_to_do(se
         for label, balance, account_id in rows:
             assert label in screen.says
             assert money(balance) in screen.says
-            assert {"services", "autopay", "pay"} <= {
-                path for path, about in links(screen) if about == f"account={account_id}"
-            }
+            assert {"services", "autopay", "pay"} <= {path for path, about in links(screen) if about == f"account={account_id}"}
     assert "Анна" in screen.title[0].value
     assert ("Добр" in screen.title[0].value) is (language is Language.RU)
 
