@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -13,6 +14,7 @@ from sqlmodel import select
 
 from db import reading, schema, transaction
 from db.check import faults
+from db.engine import make_engine
 from models import AuditEntry, BillingAccount, Customer, LedgerAccount, Order, Region, Table, Transfer
 from rules.refusals import Unavailable
 from rules.terms import BillingMode, LedgerKind, Outcome, ServiceKind, TransferCode
@@ -261,3 +263,60 @@ def test_an_order_cannot_be_closed_without_a_moment(db: sa.Engine):
                 "FROM billing_account a, option o"
             )
         )
+
+
+def test_a_database_with_money_in_it_goes_from_the_second_schema_to_the_newest_and_loses_nothing(database_url: str):
+    """Rewording a table in place must leave its rows, its triggers and its indexes as they were."""
+    made = make_engine(database_url)
+    with made.execution_options(writes=True).begin() as connection:
+        meta = sa.MetaData()
+        meta.reflect(connection)
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+            for name in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars().all():
+                connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
+            for table in [table.name for table in reversed(meta.sorted_tables)]:
+                connection.exec_driver_sql(f'DROP TABLE "{table}"')
+        else:
+            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+            connection.exec_driver_sql("CREATE SCHEMA public")
+    with made.execution_options(writes=True).begin() as connection:
+        command.upgrade(schema._config(connection), "0002")
+        schema.load_regions(connection)
+        for statement in (
+            "INSERT INTO customer (id, last_name, first_name, patronymic, region_code, language, role)"
+            " VALUES (1, 'Ким', 'Анна', '', 'RU-MOW', 'ru', 'customer')",
+            "INSERT INTO billing_account (id, number, holder_id, service, mode, status, status_since_on, region_code, address,"
+            " opened_on) VALUES (1, '9000000018', 1, 'mobile', 'prepaid', 'active', '2026-01-01', 'RU-MOW', '', '2026-01-01')",
+            "INSERT INTO ledger_account (id, kind, billing_account_id, balance_kopecks)"
+            " VALUES (1, 'cash', NULL, 0), (2, 'customer', 1, 700)",
+            "INSERT INTO payment (id, payer_id, amount_kopecks, method, state, key, created_at, settled_at)"
+            " VALUES (1, NULL, 700, 'cash', 'succeeded', 'k', '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
+            "INSERT INTO payment_part (payment_id, billing_account_id, amount_kopecks) VALUES (1, 1, 700)",
+            "INSERT INTO transfer (id, billing_account_id, debit_id, credit_id, amount_kopecks, code, key, occurred_at,"
+            " payment_id) VALUES (1, 1, 1, 2, 700, 'top_up', 'payment:1', '2026-01-01 00:00:00', 1)",
+        ):
+            connection.exec_driver_sql(statement)
+    schema.upgrade(made)
+    with made.connect() as connection:
+        assert faults(connection) == []
+        assert connection.exec_driver_sql("SELECT id, amount_kopecks, code FROM transfer").all() == [(1, 700, "top_up")]
+        assert connection.exec_driver_sql("SELECT gateway, keeps_card, trouble FROM payment").all() in (
+            [(None, 0, "")],
+            [(None, False, "")],
+        )
+        if connection.dialect.name == "sqlite":
+            assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+            assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+    biller = "INSERT INTO transfer (id, billing_account_id, debit_id, credit_id, amount_kopecks, code, key, occurred_at) VALUES"
+    for wrong in (
+        "UPDATE transfer SET amount_kopecks = 1",
+        f"{biller} (2, NULL, 1, 2, 5, 'top_up', 'a', '2026-01-01 00:00:00')",
+        f"{biller} (2, 1, 1, 2, 5, 'biller_payment', 'a', '2026-01-01 00:00:00')",
+        f"{biller} (2, 1, 1, 2, 5, 'nonsense', 'a', '2026-01-01 00:00:00')",
+    ):
+        with pytest.raises(DBAPIError), made.execution_options(writes=True).begin() as connection:
+            connection.exec_driver_sql(wrong)
+    with made.execution_options(writes=True).begin() as connection:
+        connection.exec_driver_sql(f"{biller} (2, NULL, 1, 2, 5, 'biller_payment', 'a', '2026-01-01 00:00:00')")
+    made.dispose()
