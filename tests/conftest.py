@@ -142,6 +142,19 @@ def use_database(url: str, monkeypatch: pytest.MonkeyPatch) -> sa.Engine:
     return engine_module.database()
 
 
+def as_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of an operator that takes real money; the caller clears what was read before."""
+    for name, value in (
+        ("KABINET_MODE", "production"),
+        ("SECRET_KEY", "k" * 40),
+        ("PUBLIC_URL", "https://my.example"),
+        ("PAYMENT_GATEWAY", "yookassa"),
+        ("YOOKASSA_SHOP_ID", "1"),
+        ("YOOKASSA_SECRET_KEY", "test"),
+    ):
+        monkeypatch.setenv(name, value)
+
+
 @pytest.fixture
 def db(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
     """The process's database is fresh and migrated: use `db.transaction()` and `db.reading()` as the product does."""

@@ -65,6 +65,7 @@ from rules.terms import (
 )
 from rules.visitor import Visitor
 from settings import settings
+from tests.conftest import as_in_production
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 HOME, MOBILE, TV = (account_number(serial) for serial in (900_000_001, 900_000_002, 900_000_003))
@@ -504,9 +505,7 @@ def test_a_person_without_contacts_reads_only_what_they_caused(world: World):
 
 def test_production_shows_nobody_any_letter(world: World, monkeypatch: pytest.MonkeyPatch):
     world.ask(HOME)
-    monkeypatch.setenv("KABINET_MODE", "production")
-    monkeypatch.setenv("SECRET_KEY", "k" * 40)
-    monkeypatch.setenv("PUBLIC_URL", "https://my.example")
+    as_in_production(monkeypatch)
     settings.cache_clear()
     with pytest.raises(DemoOnly):
         letters(world.anna)

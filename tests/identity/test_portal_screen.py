@@ -12,6 +12,7 @@ from db import reading, transaction
 from models import Attachment, Customer, LoginSession, PortalVisit
 from rules.terms import Language
 from settings import ROOT, settings
+from tests.conftest import as_in_production
 from tests.driver import Browser, Screen, cookie_of, customer_of, open_door, open_screen
 
 PERSONAS = ["family", "pensioner", "debtor", "student", "vip", "cottage", "newcomer", "analyst", "administrator"]
@@ -26,9 +27,7 @@ def test_a_demo_offers_nine_people_by_one_click_each():
 
 
 def test_production_offers_none(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("KABINET_MODE", "production")
-    monkeypatch.setenv("SECRET_KEY", "k" * 40)
-    monkeypatch.setenv("PUBLIC_URL", "https://my.example")
+    as_in_production(monkeypatch)
     settings.cache_clear()
     door = open_door()
     assert not [button for button in door.app.button if button.key and button.key.startswith("enter_")]

@@ -45,6 +45,7 @@ from rules.refusals import (
 )
 from rules.terms import Outcome
 from settings import secret_key, settings
+from tests.conftest import as_in_production
 
 PASSWORD = "Пароль из 128 знаков: " + "ж" * 106
 EMAIL, PHONE = "anna@kabinet.example", "+79000001234"
@@ -289,9 +290,7 @@ def test_a_demo_lets_in_as_a_persona_by_an_ordinary_session(anna: int, persona: 
 
 
 def test_production_refuses_personas(persona: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("KABINET_MODE", "production")
-    monkeypatch.setenv("SECRET_KEY", "k" * 40)
-    monkeypatch.setenv("PUBLIC_URL", "https://my.example")
+    as_in_production(monkeypatch)
     settings.cache_clear()
     with pytest.raises(DemoOnly):
         perform(enter_as_persona, visitor=None, persona=persona, address="", browser="")

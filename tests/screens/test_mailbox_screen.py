@@ -15,6 +15,7 @@ from queries.messages import mailbox
 from rules.refusals import DemoOnly
 from rules.terms import AccountStatus, Channel, Language
 from settings import settings
+from tests.conftest import as_in_production
 from tests.driver import customer_of, open_screen, visitor_of
 
 CODE = re.compile(r"\b\d{6}\b")
@@ -89,9 +90,7 @@ def test_a_letter_is_no_markup(seeded_db: sa.Engine):
 
 def test_production_has_no_mailbox(seeded_db: sa.Engine, monkeypatch: pytest.MonkeyPatch):
     visitor = visitor_of(customer_of("family"))
-    monkeypatch.setenv("KABINET_MODE", "production")
-    monkeypatch.setenv("SECRET_KEY", "k" * 40)
-    monkeypatch.setenv("PUBLIC_URL", "https://my.example")
+    as_in_production(monkeypatch)
     settings.cache_clear()
     with reading() as db, pytest.raises(DemoOnly):
         mailbox(db, visitor=visitor)
