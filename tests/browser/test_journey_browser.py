@@ -20,8 +20,6 @@ FREE_OPTION = """
                       WHERE d.billing_account_id = a.id AND d.option_id = o.id AND d.closed_at IS NULL)
     GROUP BY o.id HAVING max(r.price_kopecks) = 0 LIMIT 1"""
 
-PATHS = ("", "accounts", "services", "pay", "payments", "bills", "utilities", "autopay", "bonus", "cards", "mailbox")
-
 
 def _asked(database: Path, query: str, *values: object) -> list[tuple]:
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30) as connection:
@@ -81,26 +79,3 @@ def test_from_the_door_through_payments_an_option_and_autopay_and_out(tab_of, si
 
     assert tab.hosts == {tab.site.split("/")[2]}, "a request left for another host"
     assert [text for text in tab.complaints if "Content Security Policy" in text or "Refused" in text] == []
-
-
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("language", ["ru-RU", "en-GB"])
-@pytest.mark.parametrize("path", PATHS)
-def test_nothing_overflows_a_phone_and_nothing_complains(tab_of, path: str, language: str, dark: bool):
-    tab = tab_of(width=390, dark=dark, language=language)
-    page = tab.enter("vip", path)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    wide = page.evaluate(
-        """() => {
-            const inside = element => element.getBoundingClientRect().right <= 391
-            const scrolls = element => getComputedStyle(element).overflowX !== "visible" && inside(element)
-            const isHeld = element => element !== null && (scrolls(element) || isHeld(element.parentElement))
-            return [...document.querySelectorAll("[data-testid=stMain] *")]
-                .filter(element => element.getBoundingClientRect().width > 0)
-                .filter(element => !inside(element) && !isHeld(element.parentElement))
-                .map(element => element.outerHTML.slice(0, 120))
-        }"""
-    )
-    assert wide == []
-    assert tab.complaints == []
-    assert tab.hosts == {tab.site.split("/")[2]}
