@@ -126,6 +126,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         url: str = request.getfixturevalue("postgres_database")
         for statement in (_OTHERS_LEAVE, _EMPTY):
             _on_server(url, statement)
+        if "streamlit" in sys.modules:
+            sys.modules["streamlit"].cache_data.clear()  # what was kept for this address is of another life
         yield url
         return
     server, template = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_template")
