@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import sys
 import traceback
 import uuid
 from collections.abc import Iterator
