@@ -127,8 +127,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         url: str = request.getfixturevalue("postgres_database")
         for statement in (_OTHERS_LEAVE, _EMPTY):
             _on_server(url, statement)
-        if "streamlit" in sys.modules:
-            sys.modules["streamlit"].cache_data.clear()  # what was kept for this address is of another life
+        for module in [module for name, module in sys.modules.items() if name.startswith("ui.widgets.")]:
+            for each in list(vars(module).values()):
+                getattr(each, "cache_clear", int)()  # what a screen kept for this address is of another life
         yield url
         return
     server, template = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_template")
