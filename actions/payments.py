@@ -253,8 +253,7 @@ def advance(payment_id: int) -> Progress:
             standing = _standing(gateway_called(payment.gateway), payment, token, now)
     except NoAnswer as error:
         _log.warning("payment %s: no answer from the gateway: %s", payment_id, error)
-        _note(payment_id, now, f"no answer: {error}")
-        return Progress(payment_id, PaymentState.PENDING, known=False)
+        return _note(payment_id, now, f"no answer: {error}")
     except GatewayRefused as error:
         _log.error("payment %s: refused by the gateway: %s", payment_id, error)
         with transaction() as db:
@@ -367,11 +366,15 @@ def _locked(db: Session, payment_id: int) -> Payment:
     return db.exec(select(Payment).where(col(Payment.id) == payment_id).with_for_update()).one()
 
 
-def _note(payment_id: int, now: datetime, trouble: str) -> None:
+def _note(payment_id: int, now: datetime, trouble: str) -> Progress:
+    """Nobody knows more than before; staff see why. Somebody else may have settled it meanwhile."""
     with transaction() as db:
         payment = _locked(db, payment_id)
+        if payment.state is not PaymentState.PENDING:
+            return Progress(payment_id, payment.state, reason=payment.decline_reason)
         payment.asked_at, payment.trouble = now, trouble[:200]
         db.add(payment)
+        return Progress(payment_id, payment.state, known=False)
 
 
 def _settle(db: Session, payment_id: int, standing: Standing) -> Progress:

@@ -536,6 +536,21 @@ def test_a_bank_that_is_down_leaves_the_payment_open_and_it_is_made_good_later(p
     assert len(bank().charges()) == len(moved()) == 1
 
 
+def test_an_answer_that_was_lost_leaves_no_trouble_on_a_payment_that_somebody_else_settled_meanwhile(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+):
+    payment_id = payer.begin(card_id=saved(payer.person_id))
+
+    def settled_by_another(_standing: Any) -> Any:
+        monkeypatch.undo()
+        advance(payment_id)
+        raise NoAnswer("the line is down")
+
+    monkeypatch.setattr("actions.payments.gateway_called", lambda _name: Liar(settled_by_another))
+    assert payer.goes(payment_id).state is PaymentState.SUCCEEDED
+    assert row(payment_id).trouble == ""
+
+
 def test_a_bank_that_no_longer_speaks_of_a_payment_leaves_it_open_for_staff(payer: Payer, monkeypatch: pytest.MonkeyPatch):
     payment_id = payer.begin()
     page = payer.goes(payment_id).page_url
