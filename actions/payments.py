@@ -3,7 +3,7 @@
 A payment is three steps, and the process may die between any two of them:
 1. the intent is written, with a key of its own (`begin_payment`; the person is done when this has committed);
 2. the gateway is asked to charge under that key, or asked how it stands (`advance`, outside any transaction);
-3. what it said is settled in one transaction: state, transfers, points, a kept card, the receipt letter (`_settle`).
+3. what it said is settled in one transaction: state, transfers, points, a kept card, the receipt letter (`actions.settlement`).
 Whoever comes by repeats 2 and 3 until the gateway has said the last word: the screen, the return from the bank, a webhook,
 `reconcile`. The same key at the gateway is one charge; the payment's row lock and the ledger's keys make it one settlement.
 """
@@ -11,7 +11,7 @@ Whoever comes by repeats 2 and 3 until the gateway has said the last word: the s
 import json
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,15 +21,13 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
 import clock
-from actions import letters
-from actions.bonus import grant_for_payment
-from actions.cards import keep, usable
-from actions.ledger import post, post_to_biller
+from actions.cards import usable
 from actions.performing import action
+from actions.settlement import Progress, decline, names_of, note, settle
 from db import access, reading, transaction
 from integrations.gateway import Charge, Gateway, GatewayRefused, NoAnswer, Standing
 from integrations.gateways import gateway_called
-from models import Attachment, Biller, BillingAccount, Customer, Payment, PaymentPart, SavedCard, UtilityPayment
+from models import Customer, Payment, PaymentPart, SavedCard, UtilityPayment
 from rules.payments import check_amount, may_repeat
 from rules.refusals import (
     AccountClosed,
@@ -42,18 +40,16 @@ from rules.refusals import (
 )
 from rules.terms import (
     AccountStatus,
-    Channel,
     DeclineReason,
     GatewayName,
     Language,
     PaymentMethod,
     PaymentState,
     Right,
-    TransferCode,
 )
 from rules.visitor import Visitor
 from settings import operator, settings
-from texts import money, speaking, t
+from texts import speaking, t
 
 _log = logging.getLogger("kabinet.payments")
 
@@ -69,18 +65,6 @@ class Begun:
     """The payment that a wish to pay became, or had become before."""
 
     payment_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How a payment stands. PENDING with a `page_url`: the payer has something to do at the bank. `known`: whether the gateway
-    has answered; when it has not, nobody may say yet whether money was taken."""
-
-    payment_id: int
-    state: PaymentState
-    page_url: str | None = None
-    reason: DeclineReason | None = None
-    known: bool = True
 
 
 @action("begin_payment")
@@ -107,7 +91,7 @@ def begin_payment(
     for account_id in wanted:
         account = access.account(db, visitor, account_id, Right.PAY)
         if account.status is AccountStatus.CLOSED:
-            raise AccountClosed(label=_names(db, visitor.customer_id, [account_id])[account_id])
+            raise AccountClosed(label=names_of(db, visitor.customer_id, [account_id])[account_id])
     payment, was_there = open_intent(
         db,
         visitor=visitor,
@@ -253,16 +237,16 @@ def advance(payment_id: int) -> Progress:
             standing = _standing(gateway_called(payment.gateway), payment, token, now)
     except NoAnswer as error:
         _log.warning("payment %s: no answer from the gateway: %s", payment_id, error)
-        return _note(payment_id, now, f"no answer: {error}")
+        return note(payment_id, now, f"no answer: {error}")
     except GatewayRefused as error:
         _log.error("payment %s: refused by the gateway: %s", payment_id, error)
         with transaction() as db:
-            return _decline(db, payment_id, DeclineReason.GATEWAY_REFUSED, trouble=str(error))
+            return decline(db, payment_id, DeclineReason.GATEWAY_REFUSED, trouble=str(error))
     if standing is None:
         with transaction() as db:
-            return _decline(db, payment_id, DeclineReason.NOT_FINISHED, trouble="never reached the gateway")
+            return decline(db, payment_id, DeclineReason.NOT_FINISHED, trouble="never reached the gateway")
     with transaction() as db:
-        return _settle(db, payment_id, standing)
+        return settle(db, payment_id, standing)
 
 
 def _standing(gateway: Gateway, payment: Payment, token: str | None, now: datetime) -> Standing | None:
@@ -321,7 +305,7 @@ def hear(name: GatewayName, ref: str) -> bool:
     if payment_id is None:
         return False
     with transaction() as db:
-        _settle(db, payment_id, standing)
+        settle(db, payment_id, standing)
     return True
 
 
@@ -359,125 +343,3 @@ def _looked_after(payment_id: int) -> bool:
     except Exception:
         _log.exception("payment %s could not be settled", payment_id)
         return False
-
-
-# --- settling ---------------------------------------------------------------------------------------
-def _locked(db: Session, payment_id: int) -> Payment:
-    return db.exec(select(Payment).where(col(Payment.id) == payment_id).with_for_update()).one()
-
-
-def _note(payment_id: int, now: datetime, trouble: str) -> Progress:
-    """Nobody knows more than before; staff see why. Somebody else may have settled it meanwhile."""
-    with transaction() as db:
-        payment = _locked(db, payment_id)
-        if payment.state is not PaymentState.PENDING:
-            return Progress(payment_id, payment.state, reason=payment.decline_reason)
-        payment.asked_at, payment.trouble = now, trouble[:200]
-        db.add(payment)
-        return Progress(payment_id, payment.state, known=False)
-
-
-def _settle(db: Session, payment_id: int, standing: Standing) -> Progress:
-    """Make what the gateway said true here, once."""
-    payment, now = _locked(db, payment_id), clock.now()
-    if payment.state is PaymentState.SUCCEEDED:
-        return Progress(payment_id, payment.state)
-    if (standing.amount_kopecks, standing.key) != (payment.amount_kopecks, payment.gateway_key):
-        # Somebody else's charge, or another sum: not ours to book, and not ours to forget.
-        _log.error("payment %s: the gateway speaks of another sum or key", payment_id)
-        payment.asked_at, payment.trouble = now, "the gateway speaks of another sum or key"
-        db.add(payment)
-        return Progress(payment_id, payment.state, known=False)
-    payment.gateway_ref, payment.asked_at, payment.trouble = standing.ref, now, ""
-    db.add(payment)
-    if standing.state is PaymentState.PENDING:
-        return Progress(payment_id, payment.state, page_url=standing.page_url, reason=payment.decline_reason)
-    if standing.state is PaymentState.DECLINED:
-        return _decline(db, payment_id, standing.reason or DeclineReason.BANK_REFUSED)
-    # A payment that was given up here and charged there after all: money that was taken is credited.
-    payment.state, payment.settled_at, payment.decline_reason = PaymentState.SUCCEEDED, now, None
-    if standing.card is not None and payment.keeps_card and payment.payer_id is not None:
-        payment.card_id = keep(db, customer_id=payment.payer_id, card=standing.card, now=now).id
-    db.add(payment)
-    db.flush()
-    utility = db.get(UtilityPayment, payment_id)
-    if utility is not None:
-        post_to_biller(
-            db, amount_kopecks=payment.amount_kopecks, key=f"payment:{payment_id}", occurred_at=now, payment_id=payment_id
-        )
-    else:
-        for part in _parts(db, payment_id):
-            post(
-                db,
-                account_id=part.billing_account_id,
-                code=TransferCode.TOP_UP,
-                amount_kopecks=part.amount_kopecks,
-                key=f"payment:{payment_id}",
-                occurred_at=now,
-                payment_id=payment_id,
-            )
-        grant_for_payment(db, payment=payment, by_autopay=payment.method is PaymentMethod.AUTOPAY, now=now)
-    _write_receipt(db, payment, utility)
-    return Progress(payment_id, payment.state)
-
-
-def _decline(db: Session, payment_id: int, reason: DeclineReason, *, trouble: str = "") -> Progress:
-    payment, now = _locked(db, payment_id), clock.now()
-    if payment.state is PaymentState.PENDING:
-        payment.state, payment.settled_at, payment.decline_reason = PaymentState.DECLINED, now, reason
-        payment.asked_at, payment.trouble = now, trouble[:200]
-        db.add(payment)
-    return Progress(payment_id, payment.state, reason=payment.decline_reason)
-
-
-def _parts(db: Session, payment_id: int) -> Sequence[PaymentPart]:
-    """In the order in which ledger accounts are locked everywhere: ascending."""
-    return db.exec(
-        select(PaymentPart).where(col(PaymentPart.payment_id) == payment_id).order_by(col(PaymentPart.billing_account_id))
-    ).all()
-
-
-def _write_receipt(db: Session, payment: Payment, utility: UtilityPayment | None) -> None:
-    """The letter with the receipt, for a payer whose e-mail is known; it leaves after the commit."""
-    payer = db.get(Customer, payment.payer_id) if payment.payer_id is not None else None
-    if payer is None or not payer.email or payer.email_confirmed_at is None:
-        return
-    if utility is not None:
-        biller = db.get_one(Biller, utility.biller_id)
-        what = biller.name_en if payer.language is Language.EN else biller.name_ru
-    else:
-        parts = _parts(db, payment.id)
-        with speaking(payer.language):
-            names = _names(db, payer.id, [part.billing_account_id for part in parts])
-            what = "\n".join(f"{names[part.billing_account_id]}: {money(part.amount_kopecks)}" for part in parts)
-    with speaking(payer.language):
-        said = money(payment.amount_kopecks)
-    letters.put(
-        db,
-        channel=Channel.EMAIL,
-        recipient=payer.email,
-        about="receipt",
-        language=payer.language,
-        requested_by_id=payer.id,
-        document=f"receipt/{payment.id}",
-        sum=said,
-        what=what,
-        number=str(payment.id),
-    )
-
-
-def _names(db: Session, customer_id: int, account_ids: Sequence[int]) -> dict[int, str]:
-    """Account → how the person calls it, with its number."""
-    rows = db.execute(
-        sa.select(col(BillingAccount.id), col(BillingAccount.service), col(BillingAccount.number), col(Attachment.label))
-        .outerjoin(
-            Attachment,
-            sa.and_(
-                col(Attachment.billing_account_id) == col(BillingAccount.id),
-                col(Attachment.customer_id) == customer_id,
-                col(Attachment.detached_at).is_(None),
-            ),
-        )
-        .where(col(BillingAccount.id).in_(account_ids))
-    )
-    return {id_: f"{label or t(f'service.{service.value}')} ({number_})" for id_, service, number_, label in rows}

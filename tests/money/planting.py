@@ -22,11 +22,11 @@ def planted(module_name: str, old: str, new: str) -> Iterator[None]:
     before, actions = dict(vars(module)), dict(ACTIONS)
     for name in [name for name, act in ACTIONS.items() if act.__module__ == module_name]:
         del ACTIONS[name]  # its module declares it again
-    changed = dict(before)
-    exec(compile(text.replace(old, new), module.__file__ or module_name, "exec"), changed)  # noqa: S102
+    # In the module's own namespace: what a test puts there is seen by the changed functions, too.
+    exec(compile(text.replace(old, new), module.__file__ or module_name, "exec"), vars(module))  # noqa: S102
     swapped = {
         id(before[name]): function
-        for name, function in changed.items()
+        for name, function in vars(module).items()
         if isinstance(function, FunctionType) and function.__module__ == module_name and name in before
     }
     places = [
@@ -43,5 +43,6 @@ def planted(module_name: str, old: str, new: str) -> Iterator[None]:
     finally:
         for holder, name, value in places:
             setattr(holder, name, value)
+        vars(module).update(before)
         ACTIONS.clear()
         ACTIONS.update(actions)

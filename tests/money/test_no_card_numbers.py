@@ -15,7 +15,8 @@ from stdnum import luhn
 import clock
 from actions import perform
 from actions.cards import SetupProgress, begin_card_setup, setup_progress
-from actions.payments import Progress, begin_payment, progress
+from actions.payments import begin_payment, progress
+from actions.settlement import Progress
 from db import reading, transaction
 from integrations.test_bank import CARDS, CODE, Behaviour
 from models import BankCard, SavedCard

@@ -14,7 +14,8 @@ from sqlmodel import col, select
 import clock
 from actions import perform
 from actions.cards import remove_card
-from actions.payments import Progress, advance, begin_payment, hear, progress, reconcile
+from actions.payments import advance, begin_payment, hear, progress, reconcile
+from actions.settlement import Progress
 from db import reading, transaction
 from db.check import faults
 from integrations.gateway import Charge, GatewayRefused, NoAnswer

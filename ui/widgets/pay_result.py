@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from actions.payments import Progress, progress
+from actions.payments import progress
+from actions.settlement import Progress
 from db import reading
 from queries.paying import PaymentView, payment_view
 from rules.terms import PaymentState
