@@ -1,12 +1,35 @@
-"""The one place where wall-clock time is read. Everything else asks here or is given the time."""
+"""The one place where wall-clock time is read. Everything else asks here or is given the time.
 
-from datetime import UTC, date, datetime
+A demo may be ahead of the real time: whoever moves its clock says by how much (`shift`). Production never is.
+"""
+
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+_ahead = timedelta()
 
 
 def now() -> datetime:
-    """This moment, aware, UTC."""
+    """This moment, aware, UTC; in a demo whose clock was moved, the demo's moment."""
+    return datetime.now(UTC) + _ahead
+
+
+def real_now() -> datetime:
+    """This moment outside, aware, UTC: for what the world outside measures, and for waiting."""
     return datetime.now(UTC)
+
+
+def ahead() -> timedelta:
+    """How far this process's time is ahead of the real one; nothing but in a demo."""
+    return _ahead
+
+
+def shift(ahead: timedelta) -> None:
+    """Be so far ahead of the real time from now on, in this process. Raises ValueError for going behind it."""
+    global _ahead
+    if ahead < timedelta():
+        raise ValueError("a clock is not turned back behind the real time")
+    _ahead = ahead
 
 
 def today(time_zone: str = "Europe/Moscow") -> date:

@@ -7,11 +7,12 @@ from queries.figures import ACCOUNTING_TIME, count, store
 from rules.periods import month_start, previous_month
 
 
-def refresh(now: datetime) -> None:
-    """Recount both months as of `now` (aware). Counting reads without a lock; only storing is a transaction."""
+def refresh(now: datetime) -> int:
+    """Recount both months as of `now` (aware); returns 0: there is never more to do. Counting takes no lock, storing does."""
     today = now.astimezone(ACCOUNTING_TIME).date()
     engine = database()
     with engine.connect() as reading:
         figures = count(reading, months=[previous_month(today), month_start(today)], today=today)
     with engine.execution_options(writes=True).begin() as writing:
         store(writing, figures, today=today)
+    return 0

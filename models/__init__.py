@@ -2,6 +2,7 @@
 
 from models.account import AttachCode, Attachment, BillingAccount
 from models.autopay import AutopayRule, AutopayRun
+from models.background import ClockMove, DemoClock, JobRun
 from models.bank import BankCard, BankPayment, BankRefund
 from models.base import Table
 from models.bill import Bill, BillLine
@@ -15,6 +16,7 @@ from models.identity import ExternalIdentity
 from models.ledger import LedgerAccount, Transfer
 from models.login import LoginSession, Throttle
 from models.message import Message
+from models.notice import Notice, NoticeChoice
 from models.payment import CardSetup, Payment, PaymentPart, SavedCard
 from models.proof import Proof
 from models.refund import Refund
@@ -42,16 +44,21 @@ __all__ = [
     "BonusEntry",
     "BonusLot",
     "CardSetup",
+    "ClockMove",
     "Consent",
     "Credential",
     "Customer",
     "DataExport",
+    "DemoClock",
     "DemoPersona",
     "ExternalIdentity",
+    "JobRun",
     "LedgerAccount",
     "LoginSession",
     "Message",
     "MonthlyFigure",
+    "Notice",
+    "NoticeChoice",
     "Option",
     "OptionPrice",
     "OptionRegion",

@@ -36,6 +36,8 @@ class BillingAccount(Table, table=True):
     contact_phone: str | None = text(12, default=None, nullable=True)
     opened_on: date
     closed_on: date | None = Field(default=None)
+    billed_on: date | None = Field(default=None, index=True)
+    """The latest billing day that it has been through; empty: none yet."""
 
 
 class Attachment(Table, table=True):
@@ -60,6 +62,8 @@ class Attachment(Table, table=True):
     label: str = text(40, default="")
     """The person's own name for it; empty: the portal names it after its service."""
     position: int = Field(default=0)
+    bill_by_email: bool = Field(default=False)
+    """The person wants this account's bills by e-mail."""
     attached_at: datetime
     detached_at: datetime | None = Field(default=None)
 

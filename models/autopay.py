@@ -25,6 +25,13 @@ class AutopayRule(Table, table=True):
         sa.CheckConstraint("day_of_month BETWEEN 1 AND 31", name="day_of_month"),
         sa.CheckConstraint("(amount_kind = 'due') = (amount_kopecks IS NULL)", name="sum_unless_due"),
         sa.CheckConstraint("amount_kopecks > 0", name="positive"),
+        sa.CheckConstraint("due_attempt >= 1", name="attempts_from_one"),
+        sa.Index(
+            "ix_autopay_rule_due",
+            "due_at",
+            sqlite_where=sa.text("state = 'active' AND due_at IS NOT NULL"),
+            postgresql_where=sa.text("state = 'active' AND due_at IS NOT NULL"),
+        ),
         sa.Index(
             "uq_autopay_rule_threshold",
             "billing_account_id",
@@ -56,13 +63,33 @@ class AutopayRule(Table, table=True):
     consent_at: datetime
     created_at: datetime
     changed_at: datetime
+    due_at: datetime | None = Field(default=None)
+    """When to look at it next; empty: not planned yet, or a threshold rule whose balance is high enough."""
+    due_period: str = text(10, default="")
+    """The period that the next try belongs to, while a declined one is being tried again; else empty."""
+    due_attempt: int = Field(default=1)
+    first_failed_on: date | None = Field(default=None)
+    """The day of the first decline of that period, from which the tries are counted."""
 
 
 class AutopayRun(Table, table=True):
-    """One attempt of one rule in one period, with its result. Exactly one per rule, period and attempt."""
+    """One attempt of one rule in one period, with its result. Exactly one per rule, period and attempt.
+
+    It is written with its payment before the gateway is asked, PENDING; what the gateway says closes both. `batch` is the
+    piece of background work that took it, so that the same piece, begun again after a crash, finds what it took.
+    """
 
     __tablename__ = "autopay_run"
-    __table_args__ = (sa.UniqueConstraint("rule_id", "period", "attempt"),)
+    __table_args__ = (
+        sa.UniqueConstraint("rule_id", "period", "attempt"),
+        sa.Index("uq_autopay_run_payment_id", "payment_id", unique=True),
+        sa.Index(
+            "ix_autopay_run_pending",
+            "batch",
+            sqlite_where=sa.text("result = 'pending'"),
+            postgresql_where=sa.text("result = 'pending'"),
+        ),
+    )
 
     id: int = key()
     rule_id: int = ref("autopay_rule.id", index=True)
@@ -76,3 +103,4 @@ class AutopayRun(Table, table=True):
     amount_kopecks: int = kopecks(default=0)
     payment_id: int | None = ref("payment.id", nullable=True)
     decline_reason: DeclineReason | None = term(DeclineReason, default=None, nullable=True)
+    batch: str = text(40, default="")

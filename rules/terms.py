@@ -218,6 +218,9 @@ class AutopayState(StrEnum):
 
 
 class AutopayResult(StrEnum):
+    """PENDING: the gateway has not said the last word yet."""
+
+    PENDING = "pending"
     SUCCEEDED = "succeeded"
     DECLINED = "declined"
     SKIPPED = "skipped"
@@ -249,6 +252,32 @@ class BonusLevel(StrEnum):
 class Channel(StrEnum):
     EMAIL = "email"
     SMS = "sms"
+
+
+class NoticeEvent(StrEnum):
+    """What a person is told of, each on its own switch. SIGN_IN and AUTOPAY_FAILED cannot be switched off altogether."""
+
+    LOW_BALANCE = "low_balance"
+    DAYS_LEFT = "days_left"
+    AUTOPAY_AHEAD = "autopay_ahead"
+    AUTOPAY_DONE = "autopay_done"
+    AUTOPAY_FAILED = "autopay_failed"
+    CARD_EXPIRES = "card_expires"
+    ORDER_DONE = "order_done"
+    SIGN_IN = "sign_in"
+    PROMISED_ENDS = "promised_ends"
+    BLOCKED = "blocked"
+    RESUMED = "resumed"
+    BILL = "bill"
+    MONTHLY = "monthly"
+
+
+class MoveState(StrEnum):
+    """A move of the demo's clock."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
 
 
 class MessageState(StrEnum):

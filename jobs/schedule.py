@@ -1,0 +1,43 @@
+"""All background work as data: what is done, how often, and in which order.
+
+Each piece is a function of the moment that does what is due by then and returns how many things it did; it does no more than one
+round holds, so it is called again until it returns 0. Everything is derived from rows: what a crash or a night without a
+server left undone is due still, and whoever comes next does it. The order below is the order of a day.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from actions.bonus import expire_lots, grant_birthdays
+from actions.closing import erase_due_accounts
+from actions.letters import send_due
+from actions.provisioning import carry_out_due, end_what_ran_out
+from jobs import exports, figures, money
+
+Work = Callable[[datetime], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One kind of work. `cron` in Moscow time (five fields, six with seconds first); its name is also that of its texts."""
+
+    name: str
+    cron: str
+    work: Work
+
+
+JOBS: tuple[Job, ...] = (
+    Job("provisioning", "*/5 * * * * *", carry_out_due),
+    Job("options_end", "*/5 * * * *", end_what_ran_out),
+    Job("bonus_expiry", "*/5 * * * *", expire_lots),
+    Job("birthdays", "*/5 * * * *", grant_birthdays),
+    Job("payments", "*/5 * * * * *", money.settle_payments),
+    Job("refunds", "*/5 * * * * *", money.settle_money_back),
+    Job("cards", "* * * * *", money.settle_cards),
+    Job("exports", "*/5 * * * * *", exports.make_due),
+    Job("exports_end", "*/5 * * * *", exports.drop_due),
+    Job("closing", "*/5 * * * *", erase_due_accounts),
+    Job("figures", "*/5 * * * *", figures.refresh),
+    Job("letters", "*/5 * * * * *", send_due),
+)
