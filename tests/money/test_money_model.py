@@ -348,13 +348,24 @@ class Money(RuleBasedStateMachine):
         paid = [id_ for id_, state in sorted(self._states("payment").items()) if state == "succeeded" or not settle]
         id_ = data.draw(st.sampled_from(paid or sorted(self.payments)))
         account_id = data.draw(st.sampled_from(sorted(self.payments[id_][1])))
+        self._given_back(id_, account_id, kopecks, key=f"r{key}", settle=settle, luck=luck)
+
+    @rule(who=st.integers(0, 1), key=st.integers(200, 240))
+    def pays_spends_the_points_and_gets_the_money_back(self, who: int, key: int) -> None:
+        self.pays_at_once(who=who, kopecks=60_000, key=key, luck="")
+        known = self.wishes.get((who, f"k{key}"))
+        if known is not None:
+            self.spends_points(who=who, points=0, key=key, place=who * 2)
+            self._given_back(known[0], self.accounts[who * 2], 0, key=f"r{who}:{key}", settle=True, luck="")
+
+    def _given_back(self, id_: int, account_id: int, kopecks: int, *, key: str, settle: bool, luck: str) -> None:
         kopecks = kopecks or self.payments[id_][1][account_id]
         taken = sum(
             of[2] for rid, of in self.refunds.items() if of[:2] == (id_, account_id) and self._states("refund")[rid] != "declined"
         )
         try:
             refund_id = perform(begin_refund, visitor=self.staff, payment_id=id_, account_id=account_id, amount_kopecks=kopecks,
-                                reason="Ошибка", key=f"r{key}")  # fmt: skip
+                                reason="Ошибка", key=key)  # fmt: skip
         except RefundImpossible:
             assert self._states("payment")[id_] != "succeeded", "what was paid by card can be given back"
             return
