@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 import clock
+from actions.autopay_runs import forget_plan
 from actions.cards import usable
 from actions.performing import action
 from db import access
@@ -81,6 +82,7 @@ def save_autopay_rule(
     rule.threshold_kopecks, rule.day_of_month = draft.threshold_kopecks, draft.day_of_month
     rule.amount_kopecks, rule.monthly_ceiling_kopecks = draft.amount_kopecks, draft.monthly_ceiling_kopecks
     rule.consent_at = rule.changed_at = now
+    forget_plan(rule)
     try:
         with db.begin_nested():
             db.add(rule)
@@ -169,4 +171,5 @@ def _draft(rule: AutopayRule) -> RuleDraft:
 
 def _to(db: Session, rule: AutopayRule, state: AutopayState, reason: str) -> None:
     rule.state, rule.pause_reason, rule.changed_at = state, reason, clock.now()
+    forget_plan(rule)
     db.add(rule)

@@ -6,6 +6,8 @@ from sqlalchemy import update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
+import clock
+from actions.autopay_runs import mark_low
 from models import LedgerAccount, Transfer
 from rules.refusals import KeyReused, NotEnoughMoney
 from rules.terms import LedgerKind, TransferCode
@@ -66,7 +68,7 @@ def post(
         balance = db.exec(select(LedgerAccount.balance_kopecks).where(col(LedgerAccount.id) == own)).one()
         missing = (floor_kopecks or 0) + amount_kopecks - balance
         raise NotEnoughMoney(price_kopecks=amount_kopecks, balance_kopecks=balance, missing_kopecks=missing)
-    other = _operators(db, OTHER_SIDE[code])
+    other = operators_account(db, OTHER_SIDE[code])
     debit, credit = (other, own) if change > 0 else (own, other)
     posted = Transfer(
         billing_account_id=account_id,
@@ -82,6 +84,8 @@ def post(
     )
     db.add(posted)
     db.flush()
+    if change < 0:
+        mark_low(db, account_ids=[account_id], now=clock.now())
     return posted
 
 
@@ -99,8 +103,8 @@ def post_to_biller(db: Session, *, amount_kopecks: int, key: str, occurred_at: d
             raise KeyReused()
         return earlier
     posted = Transfer(
-        debit_id=_operators(db, LedgerKind.GATEWAY),
-        credit_id=_operators(db, LedgerKind.BILLERS),
+        debit_id=operators_account(db, LedgerKind.GATEWAY),
+        credit_id=operators_account(db, LedgerKind.BILLERS),
         amount_kopecks=amount_kopecks,
         code=TransferCode.BILLER_PAYMENT,
         key=key,
@@ -112,7 +116,7 @@ def post_to_biller(db: Session, *, amount_kopecks: int, key: str, occurred_at: d
     return posted
 
 
-def _operators(db: Session, kind: LedgerKind) -> int:
+def operators_account(db: Session, kind: LedgerKind) -> int:
     """The id of the operator's own ledger account of a kind; made when it is not there yet."""
     wanted = select(LedgerAccount.id).where(col(LedgerAccount.kind) == kind, col(LedgerAccount.billing_account_id).is_(None))
     found = db.exec(wanted).first()

@@ -41,24 +41,48 @@ def put(
     """
     if "\n" in recipient or "\r" in recipient:
         raise ValueError("an address is one line")
+    db.add(
+        Message(
+            **row_of(
+                channel=channel,
+                recipient=recipient,
+                about=about,
+                language=language,
+                requested_by_id=requested_by_id,
+                document=document,
+                **facts,
+            )
+        )
+    )
+
+
+def row_of(
+    *,
+    channel: Channel,
+    recipient: str,
+    about: str,
+    language: Language,
+    requested_by_id: int | None = None,
+    document: str = "",
+    **facts: Any,
+) -> dict[str, Any]:
+    """The columns of a letter as it goes into the outbox, for whoever writes many at once."""
     written = write(about, language=language, **facts)
     now = clock.now()
     goes_out = channel is Channel.EMAIL and bool(settings().smtp_host)
-    db.add(
-        Message(
-            channel=channel,
-            recipient=recipient,
-            about=about,
-            subject=written.subject[:200],
-            body=written.body[:8000],
-            language=language,
-            requested_by_id=requested_by_id,
-            document=document,
-            created_at=now,
-            state=MessageState.QUEUED if goes_out else MessageState.KEPT,
-            next_try_at=now if goes_out else None,
-        )
-    )
+    return {
+        "channel": channel,
+        "recipient": recipient,
+        "about": about,
+        "subject": written.subject[:200],
+        "body": written.body[:8000],
+        "language": language,
+        "requested_by_id": requested_by_id,
+        "document": document,
+        "created_at": now,
+        "state": MessageState.QUEUED if goes_out else MessageState.KEPT,
+        "next_try_at": now if goes_out else None,
+    }
 
 
 def mail_server() -> MailServer | None:

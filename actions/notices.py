@@ -1,9 +1,10 @@
 """Telling people what happened: a notice in the cabinet, and by e-mail, as each of them has chosen."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 import clock
 from models import Customer, Notice, NoticeChoice
@@ -11,16 +12,33 @@ from rules.notices import default_choice
 from rules.terms import NoticeEvent
 
 
-def notify(db: Session, *, customer_id: int, event: NoticeEvent, key: str, account_id: int | None = None, **facts: Any) -> None:
+def choices(db: Session, *, customer_ids: Iterable[int], event: NoticeEvent) -> dict[int, tuple[bool, bool]]:
+    """Of each person, whether they want an event told (in the cabinet, by e-mail)."""
+    ids = list(customer_ids)
+    rows = db.exec(select(NoticeChoice).where(col(NoticeChoice.event) == event, col(NoticeChoice.customer_id).in_(ids)))
+    return dict.fromkeys(ids, default_choice(event)) | {row.customer_id: (row.in_cabinet, row.by_email) for row in rows}
+
+
+def notify(
+    db: Session,
+    *,
+    customer_id: int,
+    event: NoticeEvent,
+    key: str,
+    account_id: int | None = None,
+    has_letter: bool = False,
+    **facts: Any,
+) -> None:
     """Note down that a person is to be told of `event`, once per key, in the transaction of what it tells of.
 
     `facts` are plain JSON values (sums in kopecks, days as ISO texts) from which the words are made when they are read. Nothing
-    is noted down when the person wants neither; an e-mail goes to a confirmed address only.
+    is noted down when the person wants neither; an e-mail goes to a confirmed address only. `has_letter`: a letter of its own
+    goes out already, and the notice is for the cabinet only.
     """
     chosen = db.get(NoticeChoice, (customer_id, event))
     in_cabinet, by_email = default_choice(event) if chosen is None else (chosen.in_cabinet, chosen.by_email)
     person = db.get_one(Customer, customer_id)
-    by_email = by_email and bool(person.email) and person.email_confirmed_at is not None
+    by_email = by_email and not has_letter and bool(person.email) and person.email_confirmed_at is not None
     if not in_cabinet and not by_email:
         return
     insert = postgresql.insert if db.get_bind().dialect.name == "postgresql" else sqlite.insert

@@ -23,7 +23,7 @@ from sqlmodel import Session, col, func, select
 import clock
 from actions.cards import usable
 from actions.performing import action
-from actions.settlement import Progress, decline, names_of, note, settle
+from actions.settlement import Answer, Progress, book, names_of, settle
 from db import access, reading, transaction
 from integrations.gateway import Charge, Gateway, GatewayRefused, NoAnswer, Standing
 from integrations.gateways import gateway_called
@@ -231,22 +231,26 @@ def advance(payment_id: int) -> Progress:
         payer = db.get(Customer, payment.payer_id) if payment.payer_id is not None else None
     if payment.state is not PaymentState.PENDING or payment.gateway is None:
         return Progress(payment_id, payment.state, reason=payment.decline_reason)
+    return book(ask(payment, token=token, language=payer.language if payer is not None else Language.RU))
+
+
+def ask(payment: Payment, *, token: str | None, language: Language) -> Answer:
+    """Begin the charge of a pending payment or ask how it stands; outside of any transaction, within the gateway's patience."""
+    if payment.gateway is None:
+        raise ValueError("a payment that no gateway knows")
     now = clock.now()
     try:
-        with speaking(payer.language if payer is not None else Language.RU):
+        with speaking(language):
             standing = _standing(gateway_called(payment.gateway), payment, token, now)
     except NoAnswer as error:
-        _log.warning("payment %s: no answer from the gateway: %s", payment_id, error)
-        return note(payment_id, now, f"no answer: {error}")
+        _log.warning("payment %s: no answer from the gateway: %s", payment.id, error)
+        return Answer(payment.id, now, trouble=f"no answer: {error}")
     except GatewayRefused as error:
-        _log.error("payment %s: refused by the gateway: %s", payment_id, error)
-        with transaction() as db:
-            return decline(db, payment_id, DeclineReason.GATEWAY_REFUSED, trouble=str(error))
+        _log.error("payment %s: refused by the gateway: %s", payment.id, error)
+        return Answer(payment.id, now, declined=DeclineReason.GATEWAY_REFUSED, trouble=str(error))
     if standing is None:
-        with transaction() as db:
-            return decline(db, payment_id, DeclineReason.NOT_FINISHED, trouble="never reached the gateway")
-    with transaction() as db:
-        return settle(db, payment_id, standing)
+        return Answer(payment.id, now, declined=DeclineReason.NOT_FINISHED, trouble="never reached the gateway")
+    return Answer(payment.id, now, standing=standing)
 
 
 def _standing(gateway: Gateway, payment: Payment, token: str | None, now: datetime) -> Standing | None:

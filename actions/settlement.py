@@ -7,19 +7,22 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 import clock
 from actions import letters
+from actions.autopay_runs import close
 from actions.bonus import grant_for_payment
 from actions.cards import keep
 from actions.ledger import post, post_to_biller
+from actions.notices import choices
 from db import transaction
 from integrations.gateway import Standing
 from models import Attachment, Biller, BillingAccount, Customer, Payment, PaymentPart, UtilityPayment
-from rules.terms import Channel, DeclineReason, Language, PaymentMethod, PaymentState, TransferCode
+from rules.terms import Channel, DeclineReason, Language, NoticeEvent, PaymentMethod, PaymentState, TransferCode
 from texts import money, speaking, t
 
 _log = logging.getLogger("kabinet.payments")
@@ -35,6 +38,27 @@ class Progress:
     page_url: str | None = None
     reason: DeclineReason | None = None
     known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the gateway said of a payment when it was asked: how it stands; or that it will not be (`declined`); or nothing."""
+
+    payment_id: int
+    asked_at: datetime
+    standing: Standing | None = None
+    declined: DeclineReason | None = None
+    trouble: str = ""
+
+
+def book(answer: Answer) -> Progress:
+    """Make an answer true here, in a transaction of its own; safe to repeat."""
+    if answer.standing is None and answer.declined is None:
+        return note(answer.payment_id, answer.asked_at, answer.trouble)
+    with transaction() as db:
+        if answer.standing is not None:
+            return settle(db, answer.payment_id, answer.standing)
+        return decline(db, answer.payment_id, answer.declined or DeclineReason.GATEWAY_REFUSED, trouble=answer.trouble)
 
 
 def locked(db: Session, payment_id: int) -> Payment:
@@ -75,7 +99,7 @@ def settle(db: Session, payment_id: int, standing: Standing) -> Progress:
         payment.card_id = keep(db, customer_id=payment.payer_id, card=standing.card, now=now).id
     db.add(payment)
     db.flush()
-    utility = db.get(UtilityPayment, payment_id)
+    utility, points = db.get(UtilityPayment, payment_id), 0
     if utility is not None:
         post_to_biller(
             db, amount_kopecks=payment.amount_kopecks, key=f"payment:{payment_id}", occurred_at=now, payment_id=payment_id
@@ -91,8 +115,10 @@ def settle(db: Session, payment_id: int, standing: Standing) -> Progress:
                 occurred_at=now,
                 payment_id=payment_id,
             )
-        grant_for_payment(db, payment=payment, by_autopay=payment.method is PaymentMethod.AUTOPAY, now=now)
+        points = grant_for_payment(db, payment=payment, by_autopay=payment.method is PaymentMethod.AUTOPAY, now=now)
     _write_receipt(db, payment, utility)
+    if payment.method is PaymentMethod.AUTOPAY:
+        close(db, payment, points=points, now=now)
     return Progress(payment_id, payment.state)
 
 
@@ -102,6 +128,8 @@ def decline(db: Session, payment_id: int, reason: DeclineReason, *, trouble: str
         payment.state, payment.settled_at, payment.decline_reason = PaymentState.DECLINED, now, reason
         payment.asked_at, payment.trouble = now, trouble[:200]
         db.add(payment)
+        if payment.method is PaymentMethod.AUTOPAY:
+            close(db, payment, points=0, now=now)
     return Progress(payment_id, payment.state, reason=payment.decline_reason)
 
 
@@ -117,6 +145,9 @@ def _write_receipt(db: Session, payment: Payment, utility: UtilityPayment | None
     payer = db.get(Customer, payment.payer_id) if payment.payer_id is not None else None
     if payer is None or not payer.email or payer.email_confirmed_at is None:
         return
+    by_autopay = payment.method is PaymentMethod.AUTOPAY
+    if by_autopay and not choices(db, customer_ids=[payer.id], event=NoticeEvent.AUTOPAY_DONE)[payer.id][1]:
+        return
     if utility is not None:
         biller = db.get_one(Biller, utility.biller_id)
         what = biller.name_en if payer.language is Language.EN else biller.name_ru
@@ -125,20 +156,43 @@ def _write_receipt(db: Session, payment: Payment, utility: UtilityPayment | None
         with speaking(payer.language):
             names = names_of(db, payer.id, [part.billing_account_id for part in parts])
             what = "\n".join(f"{names[part.billing_account_id]}: {money(part.amount_kopecks)}" for part in parts)
+    letters.put(db, **receipt_letter(payment, payer, what))
+
+
+def receipt_letter(payment: Payment, payer: Customer, what: str) -> dict[str, Any]:
+    """What `letters.put` is given for a receipt. `what` was paid for, in the payer's language."""
     with speaking(payer.language):
         said = money(payment.amount_kopecks)
-    letters.put(
-        db,
-        channel=Channel.EMAIL,
-        recipient=payer.email,
-        about="receipt",
-        language=payer.language,
-        requested_by_id=payer.id,
-        document=f"receipt/{payment.id}",
-        sum=said,
-        what=what,
-        number=str(payment.id),
-    )
+    return {
+        "channel": Channel.EMAIL,
+        "recipient": payer.email,
+        "about": "autopay_receipt" if payment.method is PaymentMethod.AUTOPAY else "receipt",
+        "language": payer.language,
+        "requested_by_id": payer.id,
+        "document": f"receipt/{payment.id}",
+        "sum": said,
+        "what": what,
+        "number": str(payment.id),
+    }
+
+
+def names_of_all(db: Session, pairs: Sequence[tuple[Customer, BillingAccount]]) -> dict[tuple[int, int], str]:
+    """Of each person and account, how this person calls it, with its number, in the person's language."""
+    labels = {
+        (customer_id, account_id): label
+        for customer_id, account_id, label in db.execute(
+            sa.select(col(Attachment.customer_id), col(Attachment.billing_account_id), col(Attachment.label)).where(
+                col(Attachment.billing_account_id).in_({account.id for _, account in pairs}),
+                col(Attachment.detached_at).is_(None),
+            )
+        ).tuples()
+    }
+    names = {}
+    for person, account in pairs:
+        with speaking(person.language):
+            called = labels.get((person.id, account.id)) or t(f"service.{account.service.value}")
+        names[person.id, account.id] = f"{called} ({account.number})"
+    return names
 
 
 def names_of(db: Session, customer_id: int, account_ids: Sequence[int]) -> dict[int, str]:

@@ -33,6 +33,12 @@ class AutopayRule(Table, table=True):
             postgresql_where=sa.text("state = 'active' AND due_at IS NOT NULL"),
         ),
         sa.Index(
+            "ix_autopay_rule_unplanned",
+            "pay_when",
+            sqlite_where=sa.text("state = 'active' AND due_at IS NULL"),
+            postgresql_where=sa.text("state = 'active' AND due_at IS NULL"),
+        ),
+        sa.Index(
             "uq_autopay_rule_threshold",
             "billing_account_id",
             unique=True,
@@ -64,7 +70,8 @@ class AutopayRule(Table, table=True):
     created_at: datetime
     changed_at: datetime
     due_at: datetime | None = Field(default=None)
-    """When to look at it next; empty: not planned yet, or a threshold rule whose balance is high enough."""
+    """When to look at it next; empty: not planned yet, or a threshold rule whose balance is high enough. While a run waits for
+    its answer nothing else is tried."""
     due_period: str = text(10, default="")
     """The period that the next try belongs to, while a declined one is being tried again; else empty."""
     due_attempt: int = Field(default=1)

@@ -1,4 +1,4 @@
-"""Autopay: which rules may stand, when each runs, what it pays, and what the next months look like with it.
+"""Autopay: which rules may stand, when each runs, and what it pays. What the next months look like is `rules.rehearsal`.
 
 The bounds are what operators publish for card payments: a threshold of 30–10,000 ₽, a sum of 50–10,000 ₽.
 All sums are kopecks.
@@ -33,6 +33,8 @@ class AutopayTerms:
     amount_most_kopecks: int = 1_000_000
     default_ceiling_kopecks: int = 3_000_000
     retry_days: tuple[int, ...] = (1, 3, 5)
+    hour: int = 9
+    """When rules run on their day, in the account's region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +58,6 @@ class AmountToPay:
 
     amount_kopecks: int
     reason: PayReason
-
-
-@dataclass(frozen=True, slots=True)
-class ForecastEvent:
-    """A day on which money will move: the sum is above 0, the kind says which way."""
-
-    on: date
-    kind: Literal["charge", "autopay"]
-    amount_kopecks: int
-    balance_after_kopecks: int
 
 
 def check_draft(*, draft: RuleDraft, terms: AutopayTerms) -> None:
@@ -189,53 +181,3 @@ def next_retry_on(*, failed_on: date, attempt: int, terms: AutopayTerms) -> date
     if attempt > len(terms.retry_days):
         return None
     return failed_on + timedelta(days=terms.retry_days[attempt - 1])
-
-
-def forecast(
-    *,
-    draft: RuleDraft | None,
-    balance_kopecks: int,
-    monthly_kopecks: int,
-    due_kopecks: int,
-    today: date,
-    days: int = 90,
-    billing_day: int = 1,
-    terms: AutopayTerms,
-    paid_this_month_kopecks: int = 0,
-) -> list[ForecastEvent]:
-    """Charges and autopayments of the next `days` days, tomorrow first; every payment is taken to succeed.
-
-    On the billing day the month is charged, then the rule has its turn. What falls due is `due_kopecks` until the
-    first charge and the debt after it. No draft: charges only. The balance after the last event is the balance
-    now, less the charges, plus the payments.
-    """
-    events: list[ForecastEvent] = []
-    balance, due, paid = balance_kopecks, due_kopecks, paid_this_month_kopecks
-    for ahead in range(1, days + 1):
-        on = today + timedelta(days=ahead)
-        if on.day == 1:
-            paid = 0
-        if monthly_kopecks > 0 and on == clamp_day(month_start(on), billing_day):
-            balance -= monthly_kopecks
-            due = max(0, -balance)
-            events.append(ForecastEvent(on, "charge", monthly_kopecks, balance))
-        if draft is None or not _runs_on(draft, on=on, billing_day=billing_day):
-            continue
-        pay = amount_to_pay(
-            draft=draft,
-            balance_kopecks=balance,
-            due_kopecks=due,
-            paid_this_month_kopecks=paid,
-            terms=terms,
-        )
-        if pay.reason == "pay":
-            balance += pay.amount_kopecks
-            paid += pay.amount_kopecks
-            due = max(0, due - pay.amount_kopecks)
-            events.append(ForecastEvent(on, "autopay", pay.amount_kopecks, balance))
-    return events
-
-
-def _runs_on(draft: RuleDraft, *, on: date, billing_day: int) -> bool:
-    planned = next_run_on(trigger=draft.trigger, day_of_month=draft.day_of_month, billing_day=billing_day, today=on)
-    return planned is None or planned == on

@@ -1,0 +1,219 @@
+"""When autopay rules are due, and how their runs end. Taking what is due and charging it is `actions.autopaying`.
+
+A rule is looked at when `due_at` has come. A calendar rule is planned for its day at the terms' hour in the account's region; a
+threshold rule becomes due by the very change that takes the balance under its threshold (`mark_low`), and a sweep finds what
+no change announced. A declined run is tried again on the terms' days under the same period; then, or at once for a
+card that will not do tomorrow either, the rule is paused. Each end is told to its person.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from actions.notices import notify
+from db import transaction
+from models import AutopayRule, AutopayRun, BillingAccount, LedgerAccount, Payment, Region
+from rules.autopay import next_retry_on, next_run_on, period_key
+from rules.periods import next_month
+from rules.terms import AutopayResult, AutopayState, DeclineReason, NoticeEvent, PaymentState
+from settings import operator
+
+BILLING_DAY = 1
+BATCH = 1000
+
+
+def moment_on(day: date, time_zone: str) -> datetime:
+    """When rules run on that day in that region; aware, UTC."""
+    return datetime.combine(day, time(operator().autopay.hour), ZoneInfo(time_zone)).astimezone(ZoneInfo("UTC"))
+
+
+def next_due(rule: AutopayRule, *, time_zone: str, after: date) -> datetime | None:
+    """When a calendar rule runs for the first time after that day (of its region); None for a threshold rule."""
+    day = next_run_on(
+        trigger=rule.trigger, day_of_month=rule.day_of_month, billing_day=BILLING_DAY, today=after + timedelta(days=1)
+    )
+    return None if day is None else moment_on(day, time_zone)
+
+
+def mark_low(db: Session, *, account_ids: Sequence[int], now: datetime) -> None:
+    """Make threshold rules due whose account has just fallen under the threshold; in the transaction of the change."""
+    balance = (
+        sa.select(col(LedgerAccount.balance_kopecks))
+        .where(col(LedgerAccount.billing_account_id) == col(AutopayRule.billing_account_id))
+        .scalar_subquery()
+    )
+    db.execute(
+        sa.update(AutopayRule)
+        .where(
+            col(AutopayRule.billing_account_id).in_(account_ids),
+            *_waiting(threshold=True),
+            col(AutopayRule.threshold_kopecks) > balance,
+        )
+        .values(due_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _waiting(*, threshold: bool) -> tuple["sa.ColumnElement[bool]", ...]:
+    """Active rules that are not planned. Written out, so that SQLite sees that the partial indexes serve."""
+    kind: sa.ColumnElement[str] = sa.literal_column("'threshold'")
+    trigger = col(AutopayRule.trigger)
+    return (
+        col(AutopayRule.state) == sa.literal_column("'active'"),
+        col(AutopayRule.due_at).is_(None),
+        trigger == kind if threshold else trigger != kind,
+    )
+
+
+def plan(now: datetime) -> int:
+    """Plan calendar rules that are not planned yet, a batch of them; returns how many.
+
+    A rule runs on its day today, too, unless it had its run of this period already.
+    """
+    with transaction() as db:
+        rows = db.execute(
+            sa.select(AutopayRule, col(Region.time_zone))
+            .join(BillingAccount, col(BillingAccount.id) == col(AutopayRule.billing_account_id))
+            .join(Region, col(Region.code) == col(BillingAccount.region_code))
+            .where(*_waiting(threshold=False))
+            .limit(BATCH)
+            .with_for_update(of=AutopayRule, skip_locked=True)
+        ).all()
+        known = periods_run(db, [rule.id for rule, _ in rows], now)
+        for rule, zone in rows:
+            today = now.astimezone(ZoneInfo(zone)).date()
+            due_at = next_due(rule, time_zone=zone, after=today - timedelta(days=1))
+            if due_at is not None and period_key(trigger=rule.trigger, on=_day(due_at, zone)) in known.get(rule.id, {}):
+                due_at = next_due(rule, time_zone=zone, after=next_month(_day(due_at, zone)) - timedelta(days=1))
+            rule.due_at, rule.due_period, rule.due_attempt, rule.first_failed_on = due_at, "", 1, None
+            db.add(rule)
+        return len(rows)
+
+
+def periods_run(db: Session, rule_ids: Sequence[int], now: datetime) -> dict[int, dict[str, int]]:
+    """Of each rule the periods of the last months that it ran in, each with its last attempt."""
+    known: dict[int, dict[str, int]] = {}
+    for rule_id, period, attempt in db.execute(
+        sa.select(col(AutopayRun.rule_id), col(AutopayRun.period), sa.func.max(col(AutopayRun.attempt)))
+        .where(col(AutopayRun.rule_id).in_(rule_ids), col(AutopayRun.due_on) >= now.date() - timedelta(days=100))
+        .group_by(col(AutopayRun.rule_id), col(AutopayRun.period))
+    ):
+        known.setdefault(rule_id, {})[period] = attempt
+    return known
+
+
+def sweep(now: datetime) -> int:
+    """Find threshold rules whose balance is low although nothing announced it; returns how many became due."""
+    low = (
+        sa.select(col(AutopayRule.id))
+        .join(LedgerAccount, col(LedgerAccount.billing_account_id) == col(AutopayRule.billing_account_id))
+        .where(*_waiting(threshold=True), col(LedgerAccount.balance_kopecks) < col(AutopayRule.threshold_kopecks))
+        .limit(BATCH)
+    )
+    with transaction() as db:
+        found = db.execute(
+            sa.update(AutopayRule)
+            .where(col(AutopayRule.id).in_(low), *_waiting(threshold=True))
+            .values(due_at=now)
+            .execution_options(synchronize_session=False)
+        )
+        return int(found.rowcount)  # type: ignore[attr-defined]
+
+
+def close(db: Session, payment: Payment, *, points: int, now: datetime) -> None:
+    """End the run whose payment has just been settled, plan the rule's next one, and tell its person.
+
+    The caller holds the lock of the payment. A payment that was given up and charged after all closes its run again.
+    """
+    row = db.execute(
+        sa.select(AutopayRun, AutopayRule, col(Region.time_zone))
+        .join(AutopayRule, col(AutopayRule.id) == col(AutopayRun.rule_id))
+        .join(BillingAccount, col(BillingAccount.id) == col(AutopayRun.billing_account_id))
+        .join(Region, col(Region.code) == col(BillingAccount.region_code))
+        .where(col(AutopayRun.payment_id) == payment.id)
+        .with_for_update(of=[AutopayRun, AutopayRule])
+    ).first()
+    if row is None:
+        return
+    run, rule, zone = row
+    if payment.state is PaymentState.SUCCEEDED:
+        run.result, run.decline_reason = AutopayResult.SUCCEEDED, None
+        go_on(rule, run, zone)
+        told: dict[str, object] = {"points": points}
+        event = NoticeEvent.AUTOPAY_DONE
+    else:
+        run.result, run.decline_reason = AutopayResult.DECLINED, payment.decline_reason
+        again = _after_decline(rule, run, payment.decline_reason, zone)
+        told = {
+            "reason": payment.decline_reason.value if payment.decline_reason else "",
+            "next_try_on": again.isoformat() if again else None,
+            "paused": rule.state is AutopayState.PAUSED,
+        }
+        event = NoticeEvent.AUTOPAY_FAILED
+    db.add(run)
+    db.add(rule)
+    notify(
+        db,
+        customer_id=rule.customer_id,
+        event=event,
+        key=f"autopay:{run.rule_id}:{run.period}:{run.attempt}:{run.result.value}",
+        account_id=run.billing_account_id,
+        has_letter=event is NoticeEvent.AUTOPAY_DONE,  # the receipt
+        amount_kopecks=payment.amount_kopecks,
+        payment_id=payment.id,
+        **told,
+    )
+
+
+def go_on(rule: AutopayRule, run: AutopayRun, time_zone: str) -> None:
+    """Plan the run after one that is over: the next day of a calendar rule; tomorrow for a threshold, should it be low still."""
+    rule.due_period, rule.due_attempt, rule.first_failed_on = "", 1, None
+    rule.due_at = next_after(rule, run.due_on, time_zone)
+
+
+def next_after(rule: AutopayRule, due_on: date, time_zone: str) -> datetime:
+    """When a rule is looked at after its run of that day."""
+    return next_due(rule, time_zone=time_zone, after=due_on) or moment_on(due_on + timedelta(days=1), time_zone)
+
+
+def _after_decline(rule: AutopayRule, run: AutopayRun, reason: DeclineReason | None, time_zone: str) -> date | None:
+    """The day of the next try; None when there is none and the rule is paused. A rule stopped meanwhile stays as it is."""
+    if rule.state is not AutopayState.ACTIVE:
+        return None
+    first = rule.first_failed_on or _day(run.ran_at, time_zone)
+    again = None
+    if reason is None or not reason.is_hard:
+        again = next_retry_on(failed_on=first, attempt=run.attempt, terms=operator().autopay)
+    if again is None:
+        pause(rule, "declined_hard" if reason is not None and reason.is_hard else "declined", run.ran_at)
+        return None
+    rule.due_at, rule.due_period = moment_on(again, time_zone), run.period
+    rule.due_attempt, rule.first_failed_on = run.attempt + 1, first
+    return again
+
+
+def pause(rule: AutopayRule, reason: str, now: datetime) -> None:
+    """Let a rule stand still; `reason` says why."""
+    rule.state, rule.pause_reason, rule.changed_at = AutopayState.PAUSED, reason, now
+    forget_plan(rule)
+
+
+def forget_plan(rule: AutopayRule) -> None:
+    """What was planned no longer holds: the rule was changed, stopped or resumed, and is planned anew."""
+    rule.due_at, rule.due_period, rule.due_attempt, rule.first_failed_on = None, "", 1, None
+
+
+def _day(moment: datetime, time_zone: str) -> date:
+    return moment.astimezone(ZoneInfo(time_zone)).date()
+
+
+def waiting_rules(db: Session, now: datetime) -> int:
+    """How many rules are due."""
+    return int(
+        db.exec(
+            select(sa.func.count()).where(col(AutopayRule.state) == sa.literal_column("'active'"), col(AutopayRule.due_at) <= now)
+        ).one()
+    )
