@@ -214,7 +214,7 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
                 "gateway": settings().payment_gateway,
                 "gateway_key": gateway_key,
                 "keeps_card": False,
-                "return_url": "",
+                "return_url": (settings().public_url or "") + "/payments",  # nobody is at the screen; the bank wants to know
                 "trouble": "",
             }
         )

@@ -1,0 +1,532 @@
+"""Rules run by themselves: when they are due, what they pay, what happens when the bank says no, and each charge only once."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import col, select
+
+import clock
+from actions import perform
+from actions.autopay import resume_autopay_rule
+from actions.autopay_runs import plan, sweep
+from actions.autopaying import charge, claim, run_due
+from actions.ledger import post
+from actions.payments import reconcile
+from db import reading, transaction
+from db.check import faults
+from integrations.gateway import Charge, NoAnswer, Standing
+from integrations.test_bank import Behaviour, TestBank
+from models import (
+    Attachment,
+    AutopayRule,
+    AutopayRun,
+    BillingAccount,
+    BonusEntry,
+    Customer,
+    LedgerAccount,
+    Message,
+    Notice,
+    Payment,
+    SavedCard,
+)
+from rules.terms import (
+    AccountStatus,
+    AutopayAmount,
+    AutopayResult,
+    AutopayState,
+    AutopayTrigger,
+    DeclineReason,
+    NoticeEvent,
+    PaymentState,
+    TransferCode,
+)
+from tests.money.bank import bank, saved
+from tests.money.world import World
+
+AUTOPAY = (NoticeEvent.AUTOPAY_DONE, NoticeEvent.AUTOPAY_FAILED)
+
+
+class Home:
+    """Anna, an account with a balance, a good card; and time that the test moves."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._patch = monkeypatch
+        self.is_now(datetime(2026, 3, 5, 10, tzinfo=UTC))
+        with transaction() as db:
+            world = World(db)
+            anna = world.person()
+            anna.email, anna.email_confirmed_at = "anna@kabinet.example", self.now
+            db.add(anna)
+            self.anna_id, self.visitor = anna.id, world.visitor(anna)
+            self.account_id, self.other_id = (world.account(anna).id for _ in range(2))
+        self.card_id = saved(self.anna_id)
+        self._keys = 0
+
+    def is_now(self, moment: datetime) -> None:
+        self.now = moment
+        self._patch.setattr(clock, "now", lambda: self.now)
+
+    def on(self, day: int, hour: int = 6, month: int = 3) -> None:
+        self.is_now(datetime(2026, month, day, hour, tzinfo=UTC))
+
+    def rule(self, *, behaviour: Behaviour | None = None, account_id: int | None = None, **more: Any) -> int:
+        card_id = self.card_id if behaviour is None else saved(self.anna_id, behaviour)
+        with transaction() as db:
+            world = World(db)
+            made = world.rule(
+                db.get_one(Customer, self.anna_id),
+                db.get_one(BillingAccount, account_id or self.account_id),
+                db.get_one(SavedCard, card_id),
+                **more,
+            )
+            return made.id
+
+    def moves(self, kopecks: int, account_id: int | None = None) -> None:
+        """Money that came (or, below zero, was charged)."""
+        self._keys += 1
+        code = TransferCode.PLAN_FEE if kopecks < 0 else TransferCode.BONUS_SPENT
+        with transaction() as db:
+            post(db, account_id=account_id or self.account_id, code=code, amount_kopecks=abs(kopecks), key=f"m{self._keys}",
+                 occurred_at=self.now)  # fmt: skip
+
+    def live(self, days: int = 0) -> None:
+        """The days go by, and the background works every three hours."""
+        end = self.now + timedelta(days=days)
+        while True:
+            self.works()
+            if self.now >= end:
+                return
+            self.is_now(self.now + timedelta(hours=3))
+
+    def works(self) -> None:
+        while run_due(self.now):
+            pass
+        reconcile(self.now)
+
+
+@pytest.fixture
+def home(db: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> Home:
+    return Home(monkeypatch)
+
+
+def runs() -> list[tuple[str, int, AutopayResult, str, int]]:
+    with reading() as db:
+        return [
+            (run.period, run.attempt, run.result, run.reason, run.amount_kopecks)
+            for run in db.exec(select(AutopayRun).order_by(col(AutopayRun.id)))
+        ]
+
+
+def the_rule(rule_id: int) -> AutopayRule:
+    with reading() as db:
+        return db.get_one(AutopayRule, rule_id)
+
+
+def balance(account_id: int) -> int:
+    with reading() as db:
+        return db.exec(select(LedgerAccount.balance_kopecks).where(col(LedgerAccount.billing_account_id) == account_id)).one()
+
+
+def told() -> list[tuple[NoticeEvent, Any]]:
+    with reading() as db:
+        found = db.exec(select(Notice).order_by(col(Notice.id))).all()
+        return [
+            (notice.event, notice.facts.get("next_try_on")) for notice in found if notice.event is not NoticeEvent.LOW_BALANCE
+        ]
+
+
+def charged() -> int:
+    return sum(kopecks for _, kopecks in bank().charges())
+
+
+def agree() -> bool:
+    with reading() as db:
+        mine = db.exec(select(Payment.gateway_key, Payment.amount_kopecks).where(col(Payment.state) == PaymentState.SUCCEEDED))
+        return faults(db.connection()) == [] and sorted(map(tuple, mine)) == sorted(bank().charges())
+
+
+# --- when a rule runs -----------------------------------------------------------------------------------
+def test_a_rule_by_day_pays_at_nine_in_the_morning_where_the_account_is(home: Home):
+    home.rule(day_of_month=10)
+    home.on(10, hour=5)
+    home.works()
+    assert runs() == [], "it is eight in Moscow"
+    home.on(10, hour=6)
+    home.works()
+    assert runs() == [("2026-03", 1, AutopayResult.SUCCEEDED, "", 50_000)]
+    assert balance(home.account_id) == 50_000
+    assert agree()
+
+
+def test_in_kamchatka_the_tenth_begins_nine_hours_earlier(home: Home):
+    with transaction() as db:
+        account = db.get_one(BillingAccount, home.account_id)
+        account.region_code = "RU-KAM"
+        db.add(account)
+    home.rule(day_of_month=10)
+    home.on(9, hour=20)
+    home.works()
+    assert runs() == []
+    home.on(9, hour=21)
+    home.works()
+    assert [run[0] for run in runs()] == ["2026-03"]
+
+
+@pytest.mark.parametrize(("day", "month", "falls_on"), [(31, 4, 30), (29, 2, 28), (30, 2, 28), (31, 3, 31)])
+def test_days_29_to_31_fall_on_the_last_day_of_a_shorter_month(home: Home, day: int, month: int, falls_on: int):
+    home.is_now(datetime(2026, month, 2, tzinfo=UTC))
+    rule_id = home.rule(day_of_month=day)
+    plan(home.now)
+    due_at = the_rule(rule_id).due_at
+    assert due_at is not None
+    assert (due_at.month, due_at.day, due_at.hour) == (month, falls_on, 6)
+
+
+def test_a_rule_pays_once_a_month_however_often_the_background_works(home: Home):
+    home.rule(day_of_month=10)
+    home.on(9)
+    home.live(days=35)
+    assert [run[0] for run in runs()] == ["2026-03", "2026-04"]
+    assert charged() == 100_000
+
+
+def test_a_balance_that_falls_under_the_threshold_is_topped_up_at_once(home: Home):
+    home.moves(60_000)
+    home.rule(trigger=AutopayTrigger.THRESHOLD, threshold_kopecks=30_000)
+    home.works()
+    assert runs() == []
+    home.moves(-30_000)
+    home.works()
+    assert runs() == [], "at the threshold is not under it"
+    home.moves(-1)
+    home.works()
+    assert runs() == [("2026-03-05", 1, AutopayResult.SUCCEEDED, "", 50_000)]
+    assert balance(home.account_id) == 79_999
+
+
+def test_the_sweep_finds_a_low_balance_that_nothing_announced(home: Home):
+    rule_id = home.rule(trigger=AutopayTrigger.THRESHOLD, threshold_kopecks=30_000)
+    assert the_rule(rule_id).due_at is None
+    assert sweep(home.now) == 1
+    home.works()
+    assert [run[2] for run in runs()] == [AutopayResult.SUCCEEDED]
+
+
+def test_a_threshold_pays_once_a_day_and_again_the_next_day_when_it_is_still_low(home: Home):
+    home.moves(-170_000)
+    home.rule(trigger=AutopayTrigger.THRESHOLD, threshold_kopecks=30_000)
+    home.live(days=6)
+    assert [run[0] for run in runs()] == ["2026-03-05", "2026-03-06", "2026-03-07", "2026-03-08"]
+    assert balance(home.account_id) == 30_000
+
+
+def test_a_bill_is_paid_in_full_on_billing_day_and_a_month_without_debt_is_noted(home: Home):
+    home.rule(trigger=AutopayTrigger.BILL)
+    with transaction() as db:
+        for rule in db.exec(select(AutopayRule)):
+            rule.amount_kind, rule.amount_kopecks = AutopayAmount.DUE, None
+            db.add(rule)
+    home.moves(-73_400)
+    home.on(31, month=3)
+    home.live(days=33)
+    assert runs() == [
+        ("2026-04", 1, AutopayResult.SUCCEEDED, "", 73_400),
+        ("2026-05", 1, AutopayResult.SKIPPED, "nothing_due", 0),
+    ]
+    assert balance(home.account_id) == 0
+
+
+def test_two_rules_of_one_account_on_one_day_see_each_other(home: Home):
+    """The second finds the balance that the first has left, and has nothing to do."""
+    home.moves(-10_000)
+    home.rule(day_of_month=10)
+    threshold = home.rule(trigger=AutopayTrigger.THRESHOLD, threshold_kopecks=30_000)
+    home.on(10)
+    with transaction() as db:  # both due in the same moment
+        for rule in db.exec(select(AutopayRule)):
+            rule.due_at = home.now
+            db.add(rule)
+    assert claim("b1", home.now) == 2
+    charge("b1")
+    home.live(days=1)
+    assert [run[2:] for run in runs()] == [(AutopayResult.SUCCEEDED, "", 50_000)]
+    assert the_rule(threshold).due_at is None
+
+
+# --- what it pays ---------------------------------------------------------------------------------------
+def test_the_monthly_ceiling_cuts_a_payment_and_then_stops_them_and_the_person_is_told(home: Home):
+    home.moves(-300_000)
+    home.rule(trigger=AutopayTrigger.THRESHOLD, threshold_kopecks=30_000, monthly_ceiling_kopecks=80_000)
+    home.live(days=5)
+    assert [(run[2], run[3], run[4]) for run in runs()] == [
+        (AutopayResult.SUCCEEDED, "", 50_000),
+        (AutopayResult.SUCCEEDED, "", 30_000),
+        (AutopayResult.SKIPPED, "ceiling_reached", 0),
+    ]
+    assert charged() == 80_000
+    assert told()[-1] == (NoticeEvent.AUTOPAY_FAILED, None)
+    home.on(1, month=4)
+    home.live(days=1)
+    assert next(run[4] for run in runs() if run[0].startswith("2026-04")) == 50_000, "the next month it pays again"
+
+
+def test_a_success_brings_points_a_notice_and_one_letter(home: Home):
+    home.rule(day_of_month=10)
+    home.on(10)
+    home.works()
+    with reading() as db:
+        points = db.exec(select(sa.func.sum(BonusEntry.points)).where(col(BonusEntry.customer_id) == home.anna_id)).one()
+        letters = db.exec(select(Message.about, Message.recipient, Message.document)).all()
+        payment = db.exec(select(Payment)).one()
+    assert points == 26, "a point for 20 ₽, and 5 % more by autopay"
+    assert [tuple(letter) for letter in letters] == [("autopay_receipt", "anna@kabinet.example", f"receipt/{payment.id}")]
+    assert told() == [(NoticeEvent.AUTOPAY_DONE, None)]
+
+
+# --- when the bank says no ------------------------------------------------------------------------------
+def test_a_declined_autopay_is_retried_after_one_three_and_five_days_told_each_time_then_paused(home: Home):
+    rule_id = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
+    home.on(10)
+    home.live(days=10)
+    assert runs() == [("2026-03", attempt, AutopayResult.DECLINED, "", 50_000) for attempt in (1, 2, 3, 4)]
+    assert told() == [
+        (NoticeEvent.AUTOPAY_FAILED, "2026-03-11"),
+        (NoticeEvent.AUTOPAY_FAILED, "2026-03-13"),
+        (NoticeEvent.AUTOPAY_FAILED, "2026-03-15"),
+        (NoticeEvent.AUTOPAY_FAILED, None),
+    ]
+    rule = the_rule(rule_id)
+    assert (rule.state, rule.pause_reason, rule.due_at) == (AutopayState.PAUSED, "declined", None)
+    assert balance(home.account_id) == 0
+    assert agree()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [(Behaviour.BLOCKED, DeclineReason.CARD_BLOCKED), (Behaviour.EXPIRED, DeclineReason.CARD_EXPIRED)],
+)
+def test_a_card_that_will_not_do_tomorrow_either_pauses_the_rule_at_once(home: Home, behaviour: Behaviour, reason: DeclineReason):
+    rule_id = home.rule(behaviour=behaviour, day_of_month=10)
+    home.on(10)
+    home.live(days=8)
+    with reading() as db:
+        run = db.exec(select(AutopayRun)).one()
+    assert (run.result, run.decline_reason) == (AutopayResult.DECLINED, reason)
+    assert the_rule(rule_id).pause_reason == "declined_hard"
+
+
+def test_a_try_that_succeeds_ends_the_tries_and_the_next_month_begins_anew(home: Home):
+    rule_id = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
+    home.on(10)
+    home.works()
+    with transaction() as db:  # the person changes the card in between
+        rule = db.get_one(AutopayRule, rule_id)
+        rule.card_id = home.card_id
+        db.add(rule)
+    home.live(days=33)
+    assert [run[:3] for run in runs()] == [
+        ("2026-03", 1, AutopayResult.DECLINED),
+        ("2026-03", 2, AutopayResult.SUCCEEDED),
+        ("2026-04", 1, AutopayResult.SUCCEEDED),
+    ]
+
+
+def test_who_paid_by_hand_meanwhile_is_not_charged_by_the_retry(home: Home):
+    home.moves(-1)
+    home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, trigger=AutopayTrigger.THRESHOLD, threshold_kopecks=30_000)
+    home.works()
+    home.moves(100_000)
+    home.live(days=7)
+    assert [run[2] for run in runs()] == [AutopayResult.DECLINED]
+    assert charged() == 0
+
+
+def test_a_rule_resumed_after_its_declines_runs_on_its_next_day(home: Home):
+    rule_id = home.rule(behaviour=Behaviour.BLOCKED, day_of_month=10)
+    home.on(10)
+    home.works()
+    with transaction() as db:
+        rule = db.get_one(AutopayRule, rule_id)
+        rule.card_id = home.card_id
+        db.add(rule)
+    perform(resume_autopay_rule, visitor=home.visitor, rule_id=rule_id)
+    home.live(days=31)
+    assert [run[:3] for run in runs()] == [("2026-03", 1, AutopayResult.DECLINED), ("2026-04", 1, AutopayResult.SUCCEEDED)]
+
+
+class LosesAnswers:
+    """The bank, whose answers to charges do not arrive until it is mended; it charges all the same."""
+
+    def __init__(self) -> None:
+        self.bank, self.broken = TestBank(), True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.bank, name)
+
+    def charge(self, charge: Charge) -> Standing:
+        standing = self.bank.charge(charge)
+        if self.broken:
+            raise NoAnswer("the line is down")
+        return standing
+
+    def find(self, key: str, *, since: datetime) -> Standing | None:
+        if self.broken:
+            raise NoAnswer("the line is down")
+        return self.bank.find(key, since=since)
+
+
+def test_an_unknown_outcome_is_asked_about_again_and_never_charged_again(home: Home, monkeypatch: pytest.MonkeyPatch):
+    bad = LosesAnswers()
+    monkeypatch.setattr("actions.payments.gateway_called", lambda _name: bad)
+    rule_id = home.rule(day_of_month=10)
+    home.on(10)
+    home.live(days=2)
+    assert [run[2] for run in runs()] == [AutopayResult.PENDING]
+    assert len(bank().charges()) == 1, "the bank has charged; we do not know"
+    assert balance(home.account_id) == 0
+    bad.broken = False
+    home.live(days=1)
+    assert [run[2:] for run in runs()] == [(AutopayResult.SUCCEEDED, "", 50_000)]
+    assert (balance(home.account_id), charged()) == (50_000, 50_000)
+    due_at = the_rule(rule_id).due_at
+    assert due_at is not None
+    assert due_at.date() == date(2026, 4, 10)
+    assert agree()
+
+
+# --- rules that cannot run any more ---------------------------------------------------------------------
+def test_a_rule_whose_person_lost_the_account_is_paused_and_told_and_nothing_is_charged(home: Home):
+    rule_id = home.rule(day_of_month=10)
+    with transaction() as db:
+        for attachment in db.exec(select(Attachment).where(col(Attachment.billing_account_id) == home.account_id)):
+            attachment.detached_at = home.now
+            db.add(attachment)
+    home.on(10)
+    home.works()
+    assert runs() == [("2026-03", 1, AutopayResult.SKIPPED, "right_lost", 0)]
+    assert the_rule(rule_id).pause_reason == "right_lost"
+    assert told() == [(NoticeEvent.AUTOPAY_FAILED, None)]
+    assert charged() == 0
+
+
+def test_a_closed_account_and_a_removed_card_stop_their_rules_by_name(home: Home):
+    first, second = home.rule(day_of_month=10), home.rule(day_of_month=10, account_id=home.other_id)
+    other_card = saved(home.anna_id)
+    with transaction() as db:
+        account = db.get_one(BillingAccount, home.account_id)
+        account.status, account.closed_on = AccountStatus.CLOSED, home.now.date()
+        db.add(account)
+        rule = db.get_one(AutopayRule, second)
+        rule.card_id = other_card
+        db.add(rule)
+        card = db.get_one(SavedCard, other_card)
+        card.removed_at = home.now
+        db.add(card)
+    home.on(10)
+    home.works()
+    assert {run[3] for run in runs()} == {"account_closed", "card_removed"}
+    assert {the_rule(first).pause_reason, the_rule(second).pause_reason} == {"account_closed", "card_removed"}
+
+
+def test_a_suspended_account_is_passed_over_this_month(home: Home):
+    home.rule(day_of_month=10)
+    with transaction() as db:
+        account = db.get_one(BillingAccount, home.account_id)
+        account.status = AccountStatus.SUSPENDED
+        db.add(account)
+    home.on(10)
+    home.works()
+    assert runs() == [("2026-03", 1, AutopayResult.SKIPPED, "account_suspended", 0)]
+    assert charged() == 0
+
+
+# --- once, whatever happens -----------------------------------------------------------------------------
+def test_a_batch_begun_again_finds_what_it_took_and_takes_nothing_more(home: Home):
+    home.rule(day_of_month=10)
+    home.on(10)
+    plan(home.now)
+    assert claim("b1", home.now) == 1
+    home.rule(day_of_month=10, account_id=home.other_id)
+    plan(home.now)
+    assert claim("b1", home.now) == 1, "the same one"
+    assert len(runs()) == 1
+    assert charge("b1") == 1
+    assert charge("b1") == 0
+    assert charged() == 50_000
+
+
+def test_a_server_that_was_down_on_the_day_pays_when_it_is_back_for_that_day(home: Home):
+    home.rule(day_of_month=10)
+    home.on(5)
+    plan(home.now)
+    home.on(13)
+    home.works()
+    with reading() as db:
+        run = db.exec(select(AutopayRun)).one()
+    assert (run.due_on, run.ran_at.date(), run.result) == (date(2026, 3, 10), date(2026, 3, 13), AutopayResult.SUCCEEDED)
+
+
+def test_many_at_once_settle_as_one_does(home: Home, monkeypatch: pytest.MonkeyPatch):
+    """The set-based way leaves the same rows as the ordinary one."""
+    home.rule(day_of_month=10)
+    home.rule(day_of_month=10, account_id=home.other_id)
+    home.on(10)
+    plan(home.now)
+    claim("b1", home.now)
+    with transaction() as db:
+        first = db.exec(select(AutopayRun).order_by(col(AutopayRun.id))).first()
+        assert first is not None
+        first.batch = "b2"
+        db.add(first)
+    monkeypatch.setattr("actions.autopay_settling._settle_successes", lambda _db, _answers: set())
+    charge("b2")
+    monkeypatch.undo()
+    home.is_now(home.now)
+    charge("b1")
+    with reading() as db:
+        payments = db.exec(select(Payment).order_by(col(Payment.id))).all()
+        rows = [
+            [
+                _plain(db.exec(sa.text(f"SELECT * FROM {table} WHERE {where}").bindparams(id=payment.id)).mappings().all())  # type: ignore[call-overload]
+                for table, where in (
+                    ("payment", "id = :id"),
+                    ("transfer", "payment_id = :id"),
+                    ("bonus_entry", "payment_id = :id"),
+                    ("autopay_run", "payment_id = :id"),
+                    ("message", "document = 'receipt/' || :id"),
+                )
+            ]
+            for payment in payments
+        ]
+        rules = [_plain([r.model_dump()]) for r in db.exec(select(AutopayRule).order_by(col(AutopayRule.id)))]
+        notices = [_plain([n.model_dump()]) for n in db.exec(select(Notice).order_by(col(Notice.id)))]
+    assert len(rows) == len(rules) == len(notices) == 2
+    assert rows[0] == rows[1]
+    assert rules[0] == rules[1]
+    assert notices[0] == notices[1]
+    assert (balance(home.account_id), balance(home.other_id)) == (50_000, 50_000)
+    assert agree()
+
+
+_ITS_OWN = {
+    "id",
+    "key",
+    "gateway_key",
+    "gateway_ref",
+    "billing_account_id",
+    "payment_id",
+    "credit_id",
+    "lot_id",
+    "rule_id",
+    "batch",
+    "document",
+    "subject",
+    "body",
+    "facts",
+}
+
+
+def _plain(rows: Any) -> list[dict[str, Any]]:
+    return [{name: str(value) for name, value in dict(row).items() if name not in _ITS_OWN} for row in rows]
