@@ -7,6 +7,7 @@ ordinary way: declines, unknown answers, another sum, people whose refunds left 
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa

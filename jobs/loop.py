@@ -1,67 +1,63 @@
-"""The background of one process: threads that carry out what is due and refresh the figures. They never die of an exception."""
+"""The background of one process: two threads for what is done every few seconds, and the engine for what runs by the clock.
+
+What is done every few seconds needs no orchestration: each letter, order, payment is claimed by a row of its own, and what a
+crash left is found by the next round. The threads never die of an exception.
+"""
 
 import logging
+import os
 import threading
-from collections.abc import Callable
-from datetime import datetime
 
-import clock
-from actions.letters import send_due
-from actions.provisioning import carry_out_due, end_what_ran_out
-from jobs import bonus, closing, exports, figures, money
+from jobs.engine import Engine
+from jobs.running import run
+from jobs.schedule import AT_THE_GATEWAY, JOBS, Job
 
 EVERY_SECONDS = 5
 _log = logging.getLogger("kabinet.jobs")
 
-WORK: tuple[tuple[int, Callable[[datetime], object]], ...] = (
-    (1, send_due),
-    (1, carry_out_due),
-    (1, exports.make_due),
-    (60, exports.drop_due),
-    (60, closing.erase_due),
-    (60, end_what_ran_out),
-    (60, bonus.expire_due),
-    (60, bonus.greet_due),
-    (60, figures.refresh),
-)
-"""What is done, and every how many rounds: those with 60 every five minutes."""
 
-AT_THE_GATEWAY: tuple[tuple[int, Callable[[datetime], object]], ...] = (
-    (1, money.settle_payments),
-    (1, money.settle_money_back),
-    (12, money.settle_cards),
-)
-"""What waits for somebody else's answer, on a thread of its own: a bank that is slow holds up nothing else."""
-
-Work = tuple[tuple[int, Callable[[datetime], object]], ...]
+def lanes() -> tuple[tuple[str, tuple[Job, ...]], ...]:
+    """What is done every few seconds, and apart from it what waits for the gateway: a slow bank holds up nothing else."""
+    often = [job for job in JOBS if len(job.cron.split()) == 6]
+    return (
+        ("kabinet-jobs", tuple(job for job in often if job.name not in AT_THE_GATEWAY)),
+        ("kabinet-gateway", tuple(job for job in often if job.name in AT_THE_GATEWAY)),
+    )
 
 
 class Loop:
-    """The threads of one process."""
+    """The background of one process."""
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
+        self._engine: Engine | None = None
 
     def start(self) -> None:
-        for name, work in (("kabinet-jobs", WORK), ("kabinet-gateway", AT_THE_GATEWAY)):
-            threading.Thread(target=self._work, args=(work,), name=name, daemon=True).start()
+        for name, jobs in lanes():
+            threading.Thread(target=self._work, args=(jobs,), name=name, daemon=True).start()
+        threading.Thread(target=self._start_engine, name="kabinet-engine", daemon=True).start()
 
     def stop(self) -> None:
         """Let the round under way finish and begin no other."""
         self._stopping.set()
+        if self._engine is not None:
+            self._engine.stop()
 
-    def _work(self, work: Work) -> None:
-        rounds = 0
+    def _start_engine(self) -> None:
+        """Beside the first visitors, and again when the database would not have it yet."""
+        while not self._stopping.is_set():
+            engine = Engine()
+            try:
+                engine.start()
+                self._engine = engine
+                return
+            except Exception:
+                _log.exception("the engine did not start; trying again")
+                engine.stop()
+            self._stopping.wait(30)
+
+    def _work(self, jobs: tuple[Job, ...]) -> None:
+        worker = f"loop-{os.getpid()}"
         while not self._stopping.wait(EVERY_SECONDS):
-            rounds += 1
-            for every, job in work:
-                if rounds % every == 0:
-                    run_safely(job)
-
-
-def run_safely(job: Callable[[datetime], object]) -> None:
-    """Do it now; a failure is logged, and the next round comes all the same."""
-    try:
-        job(clock.now())
-    except Exception:
-        _log.exception("background work failed: %s", job.__name__)
+            for job in jobs:
+                run(job, worker=worker)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from actions.autopaying import run_due
 from actions.bonus import expire_lots, grant_birthdays
 from actions.closing import erase_due_accounts
 from actions.letters import send_due
@@ -20,7 +21,11 @@ Work = Callable[[datetime], int]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One kind of work. `cron` in Moscow time (five fields, six with seconds first); its name is also that of its texts."""
+    """One kind of work; its name is also that of its texts.
+
+    `cron` in Moscow time: with five fields the engine fires it, once in all processes; with six, seconds first, every process
+    does it every few seconds.
+    """
 
     name: str
     cron: str
@@ -32,6 +37,7 @@ JOBS: tuple[Job, ...] = (
     Job("options_end", "*/5 * * * *", end_what_ran_out),
     Job("bonus_expiry", "*/5 * * * *", expire_lots),
     Job("birthdays", "*/5 * * * *", grant_birthdays),
+    Job("autopay", "* * * * *", run_due),
     Job("payments", "*/5 * * * * *", money.settle_payments),
     Job("refunds", "*/5 * * * * *", money.settle_money_back),
     Job("cards", "* * * * *", money.settle_cards),
@@ -41,3 +47,6 @@ JOBS: tuple[Job, ...] = (
     Job("figures", "*/5 * * * *", figures.refresh),
     Job("letters", "*/5 * * * * *", send_due),
 )
+
+AT_THE_GATEWAY = ("payments", "refunds")
+"""What waits for somebody else's answers."""

@@ -1,0 +1,198 @@
+"""The durable engine (DBOS Transact): what runs by the clock, exactly once in all processes, and goes on after a crash.
+
+The engine orchestrates; the work itself is set-based and lives in actions. A schedule fires one workflow per job and moment,
+whichever processes are up; a workflow that a dead process left is taken over by whoever notices. Autopay goes in
+batches: each is a workflow of two steps, claim and charge, that may be repeated any number of times (`actions.autopaying`).
+The engine's own tables are apart from ours: a file beside SQLite's, a schema of its own in PostgreSQL. Losing them loses no
+work: what is due is always found again from rows.
+"""
+
+import logging
+import sqlite3
+import sys
+import threading
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from dbos import DBOS, SetWorkflowID
+from sqlalchemy import event
+
+import clock
+from actions import autopaying
+from actions.autopay_runs import plan, sweep, waiting_rules
+from db import database, reading
+from db.engine import make_engine
+from jobs import slots
+from jobs.running import keep, run
+from jobs.schedule import JOBS, Job
+
+VERSION = "1"
+"""Workflows of another version are left to processes of that version; it is raised when a workflow changes its steps."""
+TIME_ZONE = "Europe/Moscow"
+QUEUE, AUTOPAY = "background", "autopay"
+REAP_SECONDS = 10
+KEPT = timedelta(days=7)
+"""How long the engine remembers what it has done."""
+_log = logging.getLogger("kabinet.engine")
+
+
+def scheduled() -> tuple[Job, ...]:
+    """The jobs that the engine fires: those not done every few seconds."""
+    return tuple(job for job in JOBS if len(job.cron.split()) == 5)
+
+
+@DBOS.workflow(name="job", max_recovery_attempts=1000)
+def fire(scheduled_at: datetime, name: str) -> None:
+    """One firing of a job."""
+    if name == AUTOPAY:
+        _autopay(scheduled_at)
+    else:
+        _do(name, f"{scheduled_at:%Y-%m-%dT%H:%M:%S}")
+
+
+@DBOS.step(name="do")
+def _do(name: str, key: str) -> int:
+    job = next((job for job in JOBS if job.name == name), None)
+    return 0 if job is None else run(job, worker=DBOS.executor_id or "", key=key)
+
+
+def _autopay(scheduled_at: datetime) -> None:
+    """Plan what is due and give it out in batches."""
+    batches = _plan_autopay()
+    moment = f"{scheduled_at:%y%m%d%H%M%S}"
+    for number in range(batches):
+        batch = f"autopay:{moment}:{number}"
+        with SetWorkflowID(batch):
+            DBOS.enqueue_workflow(AUTOPAY, autopay_batch, batch)
+
+
+@DBOS.step(name="plan autopay")
+def _plan_autopay() -> int:
+    now = clock.now()
+    while plan(now) or sweep(now):
+        pass
+    with reading() as db:
+        return -(-waiting_rules(db, now) // autopaying.BATCH)
+
+
+@DBOS.workflow(name="autopay batch", max_recovery_attempts=1000)
+def autopay_batch(batch: str) -> int:
+    """Take a batch of due rules and charge them; begun again after a crash it goes on where it was."""
+    claimed = _claim(batch)
+    if claimed:
+        _charge(batch)
+    return claimed
+
+
+@DBOS.step(name="claim", retries_allowed=True, max_attempts=10, interval_seconds=1.0)
+def _claim(batch: str) -> int:
+    return autopaying.claim(batch, clock.now())
+
+
+@DBOS.step(name="charge", retries_allowed=True, max_attempts=10, interval_seconds=1.0)
+def _charge(batch: str) -> int:
+    started_at = clock.now()
+    over = autopaying.charge(batch)
+    keep(AUTOPAY, key=batch, worker=DBOS.executor_id or "", started_at=started_at, items=over)
+    return over
+
+
+class Engine:
+    """The engine of this process."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        self._slot: slots.Slot | None = None
+
+    def start(self) -> None:
+        """Launch it, and keep an eye on work that dead processes left. Raises what the database raises."""
+        self._slot = slots.take()
+        own = _own_engine(database())
+        logging.getLogger("dbos").setLevel(logging.ERROR)
+        DBOS(
+            config={
+                "name": "kabinet",
+                "system_database_url": own.url.render_as_string(hide_password=False),
+                "system_database_engine": own,
+                "application_version": VERSION,
+                "executor_id": self._slot.name,
+                "log_level": "ERROR",
+            }
+        )
+        DBOS.launch()
+        one_writer = own.dialect.name == "sqlite"
+        DBOS.register_queue(QUEUE, worker_concurrency=2 if one_writer else 4)
+        DBOS.register_queue(AUTOPAY, worker_concurrency=1 if one_writer else 2, polling_interval_sec=0.5)
+        DBOS.apply_schedules(
+            [
+                {
+                    "schedule_name": job.name,
+                    "workflow_fn": fire,
+                    "schedule": job.cron,
+                    "context": job.name,
+                    "cron_timezone": TIME_ZONE,
+                    "queue_name": QUEUE,
+                }
+                for job in scheduled()
+            ]
+        )
+        threading.Thread(target=self._reap, name="kabinet-reaper", daemon=True).start()
+
+    def stop(self) -> None:
+        """Begin nothing more; what is under way is finished within seconds, or taken over by the next process."""
+        self._stopping.set()
+        DBOS.destroy(workflow_completion_timeout_sec=5)
+        if self._slot is not None:
+            self._slot.let_go()
+
+    def _reap(self) -> None:
+        """Hand back to the queue what dead processes were working on, and forget what is long done."""
+        forgotten = 0.0
+        while not self._stopping.wait(REAP_SECONDS):
+            try:
+                self._take_over()
+                if time.monotonic() - forgotten > 3600:
+                    _forget()
+                    forgotten = time.monotonic()
+            except Exception:
+                _log.exception("unfinished work could not be taken over")
+
+    def _take_over(self) -> None:
+        mine = self._slot.name if self._slot else ""
+        left = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+        for name in {work.executor_id for work in left} - {mine, None}:
+            if slots.is_dead(str(name)):
+                ids = [work.workflow_id for work in left if work.executor_id == name]
+                _log.warning("%s died; taking over %s", name, ids)
+                DBOS.resume_workflows(ids, queue_name=QUEUE)
+
+
+def _forget() -> None:
+    before = (clock.real_now() - KEPT).isoformat()
+    old = DBOS.list_workflows(
+        status=["SUCCESS", "ERROR", "CANCELLED"], completed_before=before, limit=5000, load_input=False, load_output=False
+    )
+    if old:
+        DBOS.delete_workflows([work.workflow_id for work in old])
+
+
+def _own_engine(ours: sa.Engine) -> sa.Engine:
+    """Where the engine keeps its own tables: SQLite's in a file beside ours, with the same care; PostgreSQL's in our database."""
+    if ours.dialect.name != "sqlite":
+        return make_engine(ours.url.render_as_string(hide_password=False))
+    file = Path(str(ours.url.database))
+    made = sa.create_engine(f"sqlite:///{file.with_name(file.stem + '-jobs' + (file.suffix or '.db'))}", pool_size=20)
+
+    @event.listens_for(made, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = "IMMEDIATE"  # it says BEGIN itself where it must, and never begins by reading
+        for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        # It asks for unixepoch('subsec') by the version of Python, not of SQLite: 3.42 brought it.
+        if sys.version_info >= (3, 12) and sqlite3.sqlite_version_info < (3, 42):
+            connection.create_function("unixepoch", 1, lambda how: time.time() if how == "subsec" else None)
+
+    return made

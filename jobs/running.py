@@ -1,0 +1,43 @@
+"""Doing one job until nothing is left of it, and keeping what came of it."""
+
+import logging
+import uuid
+from datetime import datetime
+
+import clock
+from actions.job_runs import note_run
+from jobs.schedule import Job
+
+ROUNDS = 1000
+"""So many rounds at most: work that always finds more to do is a fault, and must not hold up the rest."""
+_log = logging.getLogger("kabinet.jobs")
+
+
+def run(job: Job, *, worker: str, key: str | None = None) -> int:
+    """Do what is due of a job now; returns how many things were done. A failure is logged and kept, and raised to nobody.
+
+    What did nothing leaves no record: most firings find nothing to do.
+    """
+    started_at, items, trouble = clock.now(), 0, ""
+    try:
+        for _ in range(ROUNDS):
+            done = job.work(clock.now())
+            items += done
+            if not done:
+                break
+        else:
+            trouble = f"still not done after {ROUNDS} rounds"
+    except Exception as error:
+        _log.exception("background work failed: %s", job.name)
+        trouble = f"{type(error).__name__}: {error}"
+    if items or trouble:
+        keep(job.name, key=key or uuid.uuid4().hex, worker=worker, started_at=started_at, items=items, trouble=trouble)
+    return items
+
+
+def keep(job: str, *, key: str, worker: str, started_at: datetime, items: int, trouble: str = "") -> None:
+    """Keep what came of a piece of work; the work is done whether this can be kept or not."""
+    try:
+        note_run(job=job, key=key, worker=worker, started_at=started_at, items=items, trouble=trouble)
+    except Exception:
+        _log.exception("the record of %s could not be kept", job)
