@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from rules.autopay import AutopayTerms
+from rules.billing import BillingTerms
 from rules.bonus import BonusTerms
 from rules.payments import PaymentTerms
 from rules.terms import GatewayName
@@ -141,6 +142,7 @@ class Operator(BaseModel):
     payments: PaymentTerms = PaymentTerms()
     bonus: BonusTerms = BonusTerms()
     autopay: AutopayTerms = AutopayTerms()
+    billing: BillingTerms = BillingTerms()
     """What the operator allows; each has defaults, a section of the file changes them."""
 
     def name(self, language: str) -> str:

@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 import clock
 from actions import letters
 from actions.autopay_runs import close
+from actions.blocking import resume_if_paid
 from actions.bonus import grant_for_payment
 from actions.cards import keep
 from actions.ledger import post, post_to_biller
@@ -115,6 +116,7 @@ def settle(db: Session, payment_id: int, standing: Standing) -> Progress:
                 occurred_at=now,
                 payment_id=payment_id,
             )
+        resume_if_paid(db, account_ids=[part.billing_account_id for part in _parts(db, payment_id)], now=now)
         points = grant_for_payment(db, payment=payment, by_autopay=payment.method is PaymentMethod.AUTOPAY, now=now)
     _write_receipt(db, payment, utility)
     if payment.method is PaymentMethod.AUTOPAY:

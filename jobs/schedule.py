@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from actions.autopaying import run_due
+from actions.billing import bill_due
+from actions.blocking import block_overdue, resume_paid
 from actions.bonus import expire_lots, grant_birthdays
 from actions.closing import erase_due_accounts
 from actions.letters import send_due
@@ -37,9 +39,12 @@ JOBS: tuple[Job, ...] = (
     Job("options_end", "*/5 * * * *", end_what_ran_out),
     Job("bonus_expiry", "*/5 * * * *", expire_lots),
     Job("birthdays", "*/5 * * * *", grant_birthdays),
+    Job("billing", "*/5 * * * *", bill_due),
+    Job("blocking", "*/10 * * * *", block_overdue),
     Job("autopay", "* * * * *", run_due),
     Job("payments", "*/5 * * * * *", money.settle_payments),
     Job("refunds", "*/5 * * * * *", money.settle_money_back),
+    Job("resuming", "*/5 * * * * *", resume_paid),
     Job("cards", "* * * * *", money.settle_cards),
     Job("exports", "*/5 * * * * *", exports.make_due),
     Job("exports_end", "*/5 * * * *", exports.drop_due),

@@ -20,6 +20,12 @@ class BillingAccount(Table, table=True):
     __table_args__ = (
         sa.CheckConstraint("length(number) = 10", name="number_length"),
         sa.CheckConstraint("(status = 'closed') = (closed_on IS NOT NULL)", name="closed_has_day"),
+        sa.Index(
+            "ix_billing_account_blocked",
+            "id",
+            sqlite_where=sa.text("status = 'blocked'"),
+            postgresql_where=sa.text("status = 'blocked'"),
+        ),
     )
 
     id: int = key()

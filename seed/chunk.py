@@ -137,7 +137,7 @@ class Chunk(Months):
               STATUS[self.status].tolist(), self.status_since, [regions[r] for r in self.city_of.tolist()],
               ["" if s == MOBILE else p.address[h] for s, h in zip(self.service.tolist(), holder, strict=True)],
               service_phones, [p.email[h] for h in holder], [p.phone[h] for h in holder], self.opened,
-              np.where(self.status == CLOSED, self.closed, NEVER))  # fmt: skip
+              np.where(self.status == CLOSED, self.closed, NEVER), np.full(total, w.first[w.last]))  # fmt: skip
         t.add("ledger_account", self.account_ids + LEDGER_OF, [LedgerKind.CUSTOMER.value] * total, self.account_ids, self.balance)
         t.add("subscription", t.ids("subscription", total), self.account_ids, self.plan + 1, np.full(total, -1), self.opened,
               np.full(total, NEVER), np.where(self.status == CLOSED, self.closed, NEVER))  # fmt: skip

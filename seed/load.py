@@ -41,7 +41,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "credential": "customer_id:i password_hash:x changed_at:t",
         "demo_persona": "key:x customer_id:i position:i",
         "billing_account": "id:i number:x holder_id:i service:x mode:x status:x status_since_on:d region_code:x address:x"
-        " service_phone:x contact_email:x contact_phone:x opened_on:d closed_on:d",
+        " service_phone:x contact_email:x contact_phone:x opened_on:d closed_on:d billed_on:d",
         "ledger_account": "id:i kind:x billing_account_id:r balance_kopecks:i",
         "attachment": "id:i customer_id:i billing_account_id:i right:x label:x position:i attached_at:t detached_at:t",
         "attach_code": "id:i customer_id:i billing_account_id:i code_hash:x sent_to:x sent_at:t expires_at:t tries_left:i"

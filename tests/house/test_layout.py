@@ -100,6 +100,7 @@ def test_every_public_query_about_people_takes_the_visitor():
         "first_letters": "a demo's letters to a contact that was just typed, before anybody is signed in",
         "regions": "the subdivisions of the country",
         "figures": "recounts totals in a job; names no person",
+        "billing_day": "what billing day reads of all accounts; nobody asks, and nobody is shown it",
     }
     for file in sorted((ROOT / "queries").glob("*.py")):
         if file.stem in free or file.name == "__init__.py":

@@ -34,6 +34,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('job_run', schema=None) as batch_op:
         batch_op.create_index('ix_job_run_job_started_at', ['job', 'started_at'], unique=False)
+        batch_op.create_index('ix_job_run_trouble', ['started_at'], unique=False, sqlite_where=sa.text("trouble <> ''"), postgresql_where=sa.text("trouble <> ''"))
 
     op.create_table('clock_move',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -99,7 +100,15 @@ def upgrade() -> None:
     pending = sa.text("result = 'pending'")
     op.create_index('ix_autopay_run_pending', 'autopay_run', ['batch'], sqlite_where=pending, postgresql_where=pending)
     op.create_index('uq_autopay_run_payment_id', 'autopay_run', ['payment_id'], unique=True)
+    op.add_column('message', sa.Column('dead_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True))
+    dead = sa.text('dead_at IS NOT NULL')
+    op.create_index('ix_message_dead_at', 'message', ['dead_at'], sqlite_where=dead, postgresql_where=dead)
+    op.create_index('ix_message_created_at_state', 'message', ['created_at', 'state'])
+    troubled = sa.text("trouble <> ''")
+    op.create_index('ix_payment_trouble', 'payment', ['created_at'], sqlite_where=troubled, postgresql_where=troubled)
     op.add_column('billing_account', sa.Column('billed_on', sa.Date(), nullable=True))
     op.create_index('ix_billing_account_billed_on', 'billing_account', ['billed_on'])
+    blocked = sa.text("status = 'blocked'")
+    op.create_index('ix_billing_account_blocked', 'billing_account', ['id'], sqlite_where=blocked, postgresql_where=blocked)
     # Whoever was there has been through the latest billing day that left bills; what came after is caught up with.
     op.execute('UPDATE billing_account SET billed_on = (SELECT max(issued_on) FROM bill)')
