@@ -14,7 +14,13 @@ class JobRun(Table, table=True):
     """One piece of background work: begun, ended, how many things it did, and what was wrong. Once per job and key."""
 
     __tablename__ = "job_run"
-    __table_args__ = (sa.UniqueConstraint("job", "key"), sa.Index("ix_job_run_job_started_at", "job", "started_at"))
+    __table_args__ = (
+        sa.UniqueConstraint("job", "key"),
+        sa.Index("ix_job_run_job_started_at", "job", "started_at"),
+        sa.Index(
+            "ix_job_run_trouble", "started_at", sqlite_where=sa.text("trouble <> ''"), postgresql_where=sa.text("trouble <> ''")
+        ),
+    )
 
     id: int = key()
     job: str = text(40)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import sqlalchemy as sa
 from sqlmodel import Field
 
 from models.base import Table, key, ref, term, text
@@ -12,11 +13,21 @@ class Message(Table, table=True):
     """One letter or SMS: the outbox. Without a mail server it is kept, and the demo's mailbox shows it.
 
     With one it is queued; who sends it first counts the attempt and moves `next_try_at` on, so that two senders do not
-    both. Once it has left, or will never, its body is emptied: links and codes are in it.
+    both. Once it has left its body is emptied. One that nobody would take keeps it for staff, who may send it again; a
+    body with a code or a link that proves something is emptied then, too.
     `about` names what it is (a key of the catalogues); `requested_by_id` is the person whose action caused it.
     """
 
     __tablename__ = "message"
+    __table_args__ = (
+        sa.Index("ix_message_created_at_state", "created_at", "state"),
+        sa.Index(
+            "ix_message_dead_at",
+            "dead_at",
+            sqlite_where=sa.text("dead_at IS NOT NULL"),
+            postgresql_where=sa.text("dead_at IS NOT NULL"),
+        ),
+    )
 
     id: int = key()
     channel: Channel = term(Channel)
@@ -35,4 +46,6 @@ class Message(Table, table=True):
     sent_at: datetime | None = Field(default=None)
     trouble: str = text(200, default="")
     """What the mail server said the last time."""
+    dead_at: datetime | None = Field(default=None)
+    """Since when it waits for staff, given up; empty again once they put it aside, or its time is over."""
     read_at: datetime | None = Field(default=None)

@@ -52,6 +52,9 @@ class Payment(Table, table=True):
             sqlite_where=sa.text("state = 'pending'"),
             postgresql_where=sa.text("state = 'pending'"),
         ),
+        sa.Index(
+            "ix_payment_trouble", "created_at", sqlite_where=sa.text("trouble <> ''"), postgresql_where=sa.text("trouble <> ''")
+        ),
     )
 
     id: int = key()
