@@ -1,48 +1,21 @@
-"""A person's autopay rules with what they did, and what is known of an account to say what a rule will do."""
+"""A person's autopay rules with what they did, and the accounts that they may pay."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
-from db import access
-from models import (
-    Attachment,
-    AutopayRule,
-    AutopayRun,
-    Bill,
-    BillingAccount,
-    LedgerAccount,
-    Option,
-    OptionPrice,
-    PlanPrice,
-    SavedCard,
-    Subscription,
-    Transfer,
-)
+from models import Attachment, AutopayRule, AutopayRun, BillingAccount, Region, SavedCard
 from queries.cards import Card
-from queries.figures import month_begins_at
+from queries.rehearsal import draft_of
 from rules.autopay import RuleDraft
-from rules.due import OpenBill, what_is_due
-from rules.periods import month_start, next_month
-from rules.terms import (
-    CHARGE_CODES,
-    AccountStatus,
-    AutopayResult,
-    AutopayState,
-    BillingMode,
-    DeclineReason,
-    Recurrence,
-    Right,
-    ServiceKind,
-)
+from rules.terms import AccountStatus, AutopayResult, AutopayState, BillingMode, DeclineReason, Right, ServiceKind
 from rules.visitor import Visitor
 
-RUNS_SHOWN = 5
-BILLS_LOOKED_AT = 24
+RUNS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +49,8 @@ class Run:
 class Rule:
     """One of the visitor's own rules. `pause_reason`: why it stands still, empty when it does not or nobody said.
 
-    `may_pay` is false when the right on the account has been lowered since: then the rule only can be stopped.
+    `may_pay` is false when the right on the account was lowered or has ended since, or the account was closed: then the rule can
+    only be stopped. `due_at` is when it is looked at next, where that is planned; `attempt` counts the tries, from 1.
     """
 
     rule_id: int
@@ -84,24 +58,20 @@ class Rule:
     service: ServiceKind
     label: str
     mode: BillingMode
+    status: AccountStatus
+    time_zone: str
+    is_attached: bool
     may_pay: bool
     card: Card
     card_removed: bool
     draft: RuleDraft
     state: AutopayState
     pause_reason: str
+    changed_at: datetime
+    due_at: datetime | None
+    attempt: int
     runs: tuple[Run, ...]
     """The latest first, `RUNS_SHOWN` at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What a rule's future depends on, now: kopecks. `paid_this_month` is what the visitor's rules paid this month already."""
-
-    balance_kopecks: int
-    monthly_kopecks: int
-    due_kopecks: int
-    paid_this_month_kopecks: int
 
 
 def payable_accounts(db: Session, *, visitor: Visitor) -> list[PayableAccount]:
@@ -132,51 +102,70 @@ def payable_accounts(db: Session, *, visitor: Visitor) -> list[PayableAccount]:
 
 
 def autopay_rules(db: Session, *, visitor: Visitor) -> list[Rule]:
-    """The visitor's own rules that are not deleted, in the order of their accounts, each with its latest runs."""
-    rows = db.execute(
-        sa.select(AutopayRule, BillingAccount, Attachment, SavedCard)
-        .join(BillingAccount, col(BillingAccount.id) == col(AutopayRule.billing_account_id))
-        .join(SavedCard, col(SavedCard.id) == col(AutopayRule.card_id))
-        .join(
-            Attachment,
-            sa.and_(
-                col(Attachment.billing_account_id) == col(AutopayRule.billing_account_id),
-                col(Attachment.customer_id) == visitor.customer_id,
-                col(Attachment.detached_at).is_(None),
-            ),
+    """The visitor's own rules that are not deleted, in the order of their accounts, each with its latest runs.
+
+    They start from whose card is charged, not from what is attached: a rule outlives the right it was set up with, and
+    whoever is charged must see it to stop it.
+    """
+    latest = (
+        sa.select(func.max(col(Attachment.id)))
+        .where(
+            col(Attachment.billing_account_id) == col(AutopayRule.billing_account_id),
+            col(Attachment.customer_id) == visitor.customer_id,
         )
+        .correlate(AutopayRule)
+        .scalar_subquery()
+    )
+    found = db.execute(
+        sa.select(AutopayRule, BillingAccount, Attachment, SavedCard, col(Region.time_zone))
+        .join(BillingAccount, col(BillingAccount.id) == col(AutopayRule.billing_account_id))
+        .join(Region, col(Region.code) == col(BillingAccount.region_code))
+        .join(SavedCard, col(SavedCard.id) == col(AutopayRule.card_id))
+        .outerjoin(Attachment, col(Attachment.id) == latest)
         .where(col(AutopayRule.customer_id) == visitor.customer_id, col(AutopayRule.state) != AutopayState.DELETED)
-        .order_by(col(Attachment.position), col(Attachment.id), col(AutopayRule.id))
     ).all()
-    runs = _latest_runs(db, [rule.id for rule, *_ in rows])
+    rows = sorted(found, key=lambda row: _order(row.Attachment, row.AutopayRule.id))
+    runs = _latest_runs(db, [row.AutopayRule.id for row in rows])
     return [
         Rule(
             rule_id=rule.id,
             account_id=account.id,
             service=account.service,
-            label=attachment.label,
+            label=attachment.label if attachment is not None else "",
             mode=account.mode,
-            may_pay=attachment.right.covers(Right.PAY),
+            status=account.status,
+            time_zone=time_zone,
+            is_attached=_is_live(attachment),
+            may_pay=_is_live(attachment) and attachment.right.covers(Right.PAY) and account.status is not AccountStatus.CLOSED,
             card=Card(card.id, card.brand, card.last_four, card.expires_on, card.label, card.is_default),
             card_removed=card.removed_at is not None,
-            draft=RuleDraft(
-                trigger=rule.trigger,
-                amount_kind=rule.amount_kind,
-                threshold_kopecks=rule.threshold_kopecks,
-                day_of_month=rule.day_of_month,
-                amount_kopecks=rule.amount_kopecks,
-                monthly_ceiling_kopecks=rule.monthly_ceiling_kopecks,
-            ),
+            draft=draft_of(rule),
             state=rule.state,
             pause_reason=rule.pause_reason,
+            changed_at=rule.changed_at,
+            due_at=rule.due_at,
+            attempt=rule.due_attempt,
             runs=tuple(runs[rule.id]),
         )
-        for rule, account, attachment, card in rows
+        for rule, account, attachment, card, time_zone in rows
     ]
 
 
+def _is_live(attachment: Attachment | None) -> bool:
+    return attachment is not None and attachment.detached_at is None
+
+
+def _order(attachment: Attachment | None, rule_id: int) -> tuple[bool, int, int, int]:
+    """As the accounts stand in the visitor's own order; what is no longer attached comes last."""
+    if attachment is None:
+        return (True, 0, 0, rule_id)
+    return (attachment.detached_at is not None, attachment.position, attachment.id, rule_id)
+
+
 def _latest_runs(db: Session, rule_ids: Sequence[int]) -> dict[int, list[Run]]:
-    place = func.row_number().over(partition_by=col(AutopayRun.rule_id), order_by=col(AutopayRun.ran_at).desc())
+    place = func.row_number().over(
+        partition_by=col(AutopayRun.rule_id), order_by=(col(AutopayRun.ran_at).desc(), col(AutopayRun.id).desc())
+    )
     ranked = sa.select(col(AutopayRun.id), place.label("place")).where(col(AutopayRun.rule_id).in_(rule_ids)).subquery()
     found = db.exec(
         select(AutopayRun)
@@ -186,107 +175,43 @@ def _latest_runs(db: Session, rule_ids: Sequence[int]) -> dict[int, list[Run]]:
     )
     runs: dict[int, list[Run]] = defaultdict(list)
     for run in found:
-        runs[run.rule_id].append(
-            Run(run.rule_id, run.due_on, run.ran_at, run.attempt, run.result, run.reason, run.amount_kopecks, run.decline_reason)
-        )
+        runs[run.rule_id].append(_run(run))
     return runs
 
 
-def outlooks(db: Session, *, visitor: Visitor, today: date, account_id: int | None = None) -> dict[int, Outlook]:
-    """What is known now of each of the visitor's accounts (or of one of them), by its id, to say what a rule will do."""
-    mine = access.reachable(visitor)
-    if account_id is not None:
-        mine = mine.where(col(Attachment.billing_account_id) == account_id)
-    accounts = db.execute(
-        sa.select(BillingAccount, col(LedgerAccount.balance_kopecks))
-        .join(LedgerAccount, col(LedgerAccount.billing_account_id) == col(BillingAccount.id))
-        .where(col(BillingAccount.id).in_(mine))
-    ).all()
-    in_debt = [account.id for account, balance in accounts if balance < 0]
-    bills, monthly, paid = _latest_bills(db, in_debt), _monthly(db, mine, today), _paid_by_rules(db, visitor, today)
-    known = {}
-    for account, balance in accounts:
-        issued = bills[account.id]
-        due = what_is_due(
-            balance_kopecks=balance,
-            mode=account.mode,
-            bills=[OpenBill(bill.id, bill.number, bill.total_kopecks, bill.due_on) for bill in issued],
-            today=today,
-            unbilled_kopecks=_charged_since(db, account.id, issued[-1].issued_on) if issued else 0,
-        )
-        is_served = account.status is AccountStatus.ACTIVE
-        known[account.id] = Outlook(
-            balance_kopecks=balance,
-            monthly_kopecks=monthly.get(account.id, 0) if is_served else 0,
-            due_kopecks=due.amount_kopecks,
-            paid_this_month_kopecks=paid.get(account.id, 0),
-        )
-    return known
-
-
-def _latest_bills(db: Session, account_ids: Sequence[int]) -> dict[int, list[Bill]]:
-    """The newest bills of each account, oldest first."""
-    bills: dict[int, list[Bill]] = defaultdict(list)
-    for account_id in account_ids:
-        newest = select(Bill).where(col(Bill.billing_account_id) == account_id).order_by(col(Bill.month_on).desc())
-        bills[account_id] = list(db.exec(newest.limit(BILLS_LOOKED_AT)))[::-1]
-    return bills
-
-
-def _charged_since(db: Session, account_id: int, issued_on: date) -> int:
-    """Charges that no bill has yet: those from the day after the newest bill on."""
-    since = month_begins_at(month_start(issued_on)) + timedelta(days=issued_on.day)
+def rule_runs(db: Session, *, visitor: Visitor, rule_id: int, page: int, size: int) -> list[Run]:
+    """One page of what one of the visitor's own rules did, the latest first; pages count from 1. Nothing for another's."""
     found = db.exec(
-        select(func.sum(Transfer.amount_kopecks)).where(
-            col(Transfer.billing_account_id) == account_id,
-            col(Transfer.occurred_at) >= since,
-            col(Transfer.code).in_(CHARGE_CODES),
-        )
-    ).one()
-    return int(found or 0)
+        select(AutopayRun)
+        .join(AutopayRule, col(AutopayRule.id) == col(AutopayRun.rule_id))
+        .where(col(AutopayRun.rule_id) == rule_id, col(AutopayRule.customer_id) == visitor.customer_id)
+        .order_by(col(AutopayRun.ran_at).desc(), col(AutopayRun.id).desc())
+        .limit(size)
+        .offset((max(1, page) - 1) * size)
+    )
+    return [_run(run) for run in found]
 
 
-def _monthly(db: Session, mine: "sa.Select[int]", today: date) -> dict[int, int]:
-    """What the next month costs with all that is connected, by account."""
-    begins, plan, option = next_month(today), col(Subscription.plan_id), col(Subscription.option_id)
-    plan_price = (
-        sa.select(col(PlanPrice.monthly_kopecks))
-        .where(col(PlanPrice.plan_id) == plan, col(PlanPrice.valid_from_on) <= begins)
-        .order_by(col(PlanPrice.valid_from_on).desc())
-        .limit(1)
-        .scalar_subquery()
+def rule_runs_count(db: Session, *, visitor: Visitor, rule_id: int) -> int:
+    """How many runs one of the visitor's own rules had; 0 for another's."""
+    return int(
+        db.exec(
+            select(func.count())
+            .select_from(AutopayRun)
+            .join(AutopayRule, col(AutopayRule.id) == col(AutopayRun.rule_id))
+            .where(col(AutopayRun.rule_id) == rule_id, col(AutopayRule.customer_id) == visitor.customer_id)
+        ).one()
     )
-    option_price = (
-        sa.select(col(OptionPrice.price_kopecks))
-        .where(col(OptionPrice.option_id) == option, col(OptionPrice.valid_from_on) <= begins)
-        .order_by(col(OptionPrice.valid_from_on).desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    rows = db.execute(
-        sa.select(col(Subscription.billing_account_id), func.sum(func.coalesce(plan_price, option_price, 0)))
-        .select_from(Subscription)
-        .outerjoin(Option, col(Option.id) == option)
-        .where(
-            col(Subscription.billing_account_id).in_(mine),
-            col(Subscription.ended_on).is_(None),
-            sa.or_(col(Subscription.ends_on).is_(None), col(Subscription.ends_on) > begins),
-            sa.or_(col(Option.id).is_(None), col(Option.recurrence) == Recurrence.MONTHLY),
-        )
-        .group_by(col(Subscription.billing_account_id))
-    )
-    return {account_id: int(total) for account_id, total in rows}
 
 
-def _paid_by_rules(db: Session, visitor: Visitor, today: date) -> dict[int, int]:
-    rows = db.execute(
-        sa.select(col(AutopayRule.billing_account_id), func.sum(col(AutopayRun.amount_kopecks)))
-        .join(AutopayRun, col(AutopayRun.rule_id) == col(AutopayRule.id))
-        .where(
-            col(AutopayRule.customer_id) == visitor.customer_id,
-            col(AutopayRun.ran_at) >= month_begins_at(month_start(today)),
-            col(AutopayRun.result) == AutopayResult.SUCCEEDED,
-        )
-        .group_by(col(AutopayRule.billing_account_id))
+def _run(run: AutopayRun) -> Run:
+    return Run(
+        rule_id=run.rule_id,
+        due_on=run.due_on,
+        ran_at=run.ran_at,
+        attempt=run.attempt,
+        result=run.result,
+        reason=run.reason,
+        amount_kopecks=run.amount_kopecks,
+        decline_reason=run.decline_reason,
     )
-    return {account_id: int(total) for account_id, total in rows}

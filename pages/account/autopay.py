@@ -1,4 +1,4 @@
-"""What autopay will take, when and why, and how to stop it: a person's rules, their runs, the form and the cards."""
+"""What autopay will take, when and why, and how to stop it: a person's rules, their runs, the form, the rehearsal, the cards."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -7,13 +7,18 @@ import streamlit as st
 
 import clock
 from db import reading
-from queries.autopay import Outlook, PayableAccount, Rule, autopay_rules, outlooks, payable_accounts
+from queries.autopay import PayableAccount, Rule, autopay_rules, payable_accounts, rule_runs, rule_runs_count
 from queries.cards import Card, saved_cards
+from queries.rehearsal import Outlook, outlooks
 from texts import md, t
 from ui.widgets import autopay as words
 from ui.widgets.account import account_name
-from ui.widgets.autopay_rules import dialogs, show_cards, show_rule
+from ui.widgets.autopay_form import consent_and_save, form, preview
+from ui.widgets.autopay_rehearsal import show_account_rehearsal
+from ui.widgets.autopay_rules import dialogs, show_cards, show_history, show_rule
 from ui.widgets.session import signed_in
+
+PAGE = 20
 
 
 def show_list(
@@ -23,8 +28,8 @@ def show_list(
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         st.title(t("autopay.title"), anchor=False, width="content")
         if accounts and usable:
-            st.button(t("autopay.set_up"), type="primary", icon=":material/add:", key="autopay_new", on_click=words.open_form,
-                      args=("new",))  # fmt: skip
+            st.button(t("autopay.set_up"), type="primary", icon=":material/add:", key="autopay_new", on_click=words.open_view,
+                      args=("rule", "new"))  # fmt: skip
     if not accounts and not rules:
         st.info(t("autopay.no_accounts"), icon=":material/autorenew:")
         if st.button(t("autopay.to_accounts"), type="primary", key="autopay_to_accounts"):
@@ -32,14 +37,17 @@ def show_list(
         return
     if not rules:
         st.info(t("autopay.empty"), icon=":material/autorenew:")
+        st.button(t("autopay.rehearsal_first"), icon=":material/timeline:", key="autopay_rehearse", on_click=words.open_view,
+                  args=("rehearsal", str(accounts[0].account_id)))  # fmt: skip
     if not usable:
         st.info(t("autopay.no_usable_cards" if cards else "autopay.no_cards"), icon=":material/credit_card:")
         if st.button(t("cards.attach"), type="primary", icon=":material/add_card:", key="autopay_attach_card"):
             st.switch_page("pages/account/cards.py")
     with st.grid(2, min_column_width=330, gap="small"):
         for rule in rules:
-            show_rule(rule, known.get(rule.account_id), can_change_card=bool(usable), today=today)
-    ahead = words.upcoming(rules, known, today)
+            outlook = known.get(rule.account_id)
+            show_rule(rule, outlook, can_change_card=bool(usable), today=today, time_zone=visitor.time_zone)
+    ahead = words.upcoming(rules, known)
     left, right = st.columns([3, 2], gap="large") if ahead and cards else (st.container(), st.container())
     if ahead:
         with left:
@@ -57,28 +65,42 @@ def show_form(
     known: Mapping[int, Outlook],
     today: date,
 ) -> None:
-    st.button(t("autopay.back"), type="tertiary", icon=":material/arrow_back:", key="autopay_back", on_click=words.close_form)
+    words.back()
     named = "" if rule is None else account_name(rule.label, rule.service)
     st.title(t("autopay.new_title") if rule is None else t("autopay.edit_title", account=md(named)), anchor=False)
-    left, right = st.columns(2, gap="large")
+    left, right = st.columns([2, 3], gap="large")
     with left:
-        account = words.form(rule, accounts, cards, rules, today=today)
+        account = form(rule, accounts, cards, rules, today=today)
     with right, st.container(border=True):
-        words.preview(account, cards, known[account.account_id], today=today)
-    words.consent_and_save(rule)
+        preview(account, cards, known[account.account_id], rule)
+    consent_and_save(rule)
 
 
 visitor = signed_in()
-today = clock.today(visitor.time_zone)
+now, today = clock.now(), clock.today(visitor.time_zone)
 with reading() as db:
     accounts = payable_accounts(db, visitor=visitor)
     rules, cards = autopay_rules(db, visitor=visitor), saved_cards(db, visitor=visitor)
-    known = outlooks(db, visitor=visitor, today=today)
+    known = outlooks(db, visitor=visitor, now=now)
 asked = st.query_params.get("rule", "")
 payable = {account.account_id for account in accounts}
 edited = next((rule for rule in rules if str(rule.rule_id) == asked and rule.account_id in payable), None)
-if (asked == "new" or edited is not None) and accounts and words.usable(cards, today):
-    show_form(edited, rules, accounts, words.usable(cards, today), known, today)
+told = next((rule for rule in rules if str(rule.rule_id) == st.query_params.get("history", "")), None)
+usable = words.usable(cards, today)
+if (asked == "new" or edited is not None) and accounts and usable:
+    show_form(edited, rules, accounts, usable, known, today)
+elif told is not None:
+    words.back()
+    st.title(t("autopay.history_title", account=md(account_name(told.label, told.service))), anchor=False)
+    with reading() as db:
+        count = rule_runs_count(db, visitor=visitor, rule_id=told.rule_id)
+        page = min(st.session_state.get("autopay_history_page", 1), max(1, -(-count // PAGE)))
+        runs = rule_runs(db, visitor=visitor, rule_id=told.rule_id, page=page, size=PAGE)
+    show_history(told, runs, count=count, size=PAGE, today=today)
+elif "rehearsal" in st.query_params and accounts:
+    words.back()
+    st.title(t("autopay.rehearsal_title"), anchor=False)
+    show_account_rehearsal(accounts, st.query_params["rehearsal"], known, can_set_up=bool(usable))
 else:
     show_list(rules, accounts, cards, known, today)
-    dialogs(rules, words.usable(cards, today))
+    dialogs(rules, usable)

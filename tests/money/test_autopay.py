@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 import clock
 from actions import perform
+from actions.accounts import detach_account
 from actions.autopay import (
     change_autopay_card,
     delete_autopay_rule,
@@ -18,9 +19,23 @@ from actions.autopay import (
     save_autopay_rule,
 )
 from db import reading, transaction
-from models import Attachment, AuditEntry, AutopayRule, AutopayRun, SavedCard
-from queries.autopay import RUNS_SHOWN, Outlook, autopay_rules, outlooks, payable_accounts
+from models import (
+    Attachment,
+    AuditEntry,
+    AutopayRule,
+    AutopayRun,
+    BillingAccount,
+    Option,
+    OptionPrice,
+    Order,
+    Plan,
+    PlanPrice,
+    SavedCard,
+    Subscription,
+)
+from queries.autopay import RUNS_SHOWN, autopay_rules, payable_accounts, rule_runs, rule_runs_count
 from queries.cards import saved_cards
+from queries.rehearsal import Outlook, outlooks
 from rules.refusals import (
     AmountKindMismatch,
     AmountOutOfRange,
@@ -36,12 +51,16 @@ from rules.refusals import (
     UpToNotAboveThreshold,
 )
 from rules.terms import (
+    AccountStatus,
     AutopayAmount,
     AutopayResult,
     AutopayState,
     AutopayTrigger,
     BillingMode,
     DeclineReason,
+    OptionGroup,
+    OrderKind,
+    OrderState,
     Outcome,
     Right,
 )
@@ -338,7 +357,62 @@ def test_a_person_sees_their_own_rules_with_the_latest_runs_first(home: Home):
         assert payable_accounts(session, visitor=home.o) == []
 
 
-def test_the_outlook_knows_balance_fee_debt_and_what_was_paid(home: Home):
+def test_all_runs_of_ones_own_rule_are_there_page_by_page_and_nobody_elses(home: Home):
+    rule_id = home.save()
+    with transaction() as session:
+        for number in range(7):
+            session.add(
+                AutopayRun(
+                    rule_id=rule_id,
+                    billing_account_id=home.account.id,
+                    period=f"2026-0{number + 1}",
+                    due_on=date(2026, number + 1, 10),
+                    ran_at=at(f"2026-0{number + 1}-10"),
+                    result=AutopayResult.SKIPPED,
+                    reason="nothing_due",
+                )
+            )
+    with reading() as session:
+        pages = [rule_runs(session, visitor=home.a, rule_id=rule_id, page=page, size=3) for page in (1, 2, 3, 4)]
+        assert [[run.due_on.month for run in page] for page in pages] == [[7, 6, 5], [4, 3, 2], [1], []]
+        assert rule_runs_count(session, visitor=home.a, rule_id=rule_id) == 7
+        assert rule_runs(session, visitor=home.p, rule_id=rule_id, page=1, size=3) == []
+        assert rule_runs_count(session, visitor=home.p, rule_id=rule_id) == 0
+
+
+def test_a_rule_is_seen_by_whoever_is_charged_even_when_the_account_is_no_longer_attached(home: Home):
+    rule_id = home.save(home.p, card_id=home.peters_card.id)
+    with transaction() as session:
+        attached = session.get_one(Attachment, home.peters.id)
+        attached.label, attached.detached_at = "Дача", clock.now()
+        session.add(attached)
+    with reading() as session:
+        (seen,) = autopay_rules(session, visitor=home.p)
+    assert (seen.rule_id, seen.label, seen.is_attached, seen.may_pay) == (rule_id, "Дача", False, False)
+    perform(delete_autopay_rule, visitor=home.p, rule_id=rule_id)
+    with reading() as session:
+        assert autopay_rules(session, visitor=home.p) == []
+
+
+def test_detaching_an_account_ends_ones_own_rules_for_it(home: Home):
+    home.save(home.p, card_id=home.peters_card.id)
+    home.save(trigger=AutopayTrigger.THRESHOLD, threshold_kopecks=30_000)
+    perform(detach_account, visitor=home.p, attachment_id=home.peters.id)
+    with reading() as session:
+        assert autopay_rules(session, visitor=home.p) == []
+        assert len(autopay_rules(session, visitor=home.a)) == 1, "the holder's own goes on"
+
+
+# --- what is known of the months ahead ----------------------------------------------------------------------
+NOW = at("2026-11-22 10:00")
+
+
+def outlook(visitor: Any, account_id: int) -> Outlook:
+    with reading() as session:
+        return outlooks(session, visitor=visitor, now=NOW, account_id=account_id)[account_id]
+
+
+def test_the_outlook_knows_balance_fee_debt_and_what_each_rule_paid(home: Home):
     with transaction() as session:
         world = World(session)
         world.number = 700
@@ -346,7 +420,7 @@ def test_the_outlook_knows_balance_fee_debt_and_what_was_paid(home: Home):
         owing = world.account(home.anna, mode=BillingMode.POSTPAID)
         world.charge(owing, 30_000, at("2026-11-01 00:05"))
         world.pay(home.account, 80_000, at("2026-11-05"), payer=home.anna)
-        made = world.rule(home.anna, home.account, home.card)
+        made = world.rule(home.anna, home.account, home.card, due_at=at("2026-12-10 06:00"))
         for day, result in ((3, AutopayResult.DECLINED), (5, AutopayResult.SUCCEEDED)):
             session.add(
                 AutopayRun(
@@ -360,9 +434,66 @@ def test_the_outlook_knows_balance_fee_debt_and_what_was_paid(home: Home):
                     amount_kopecks=80_000,
                 )
             )
+    known = outlook(home.a, home.account.id)
+    assert (known.balance_kopecks, known.monthly_kopecks, known.due_kopecks) == (80_000, 60_000, 0)
+    (rule_,) = known.rules
+    assert (rule_.rule_id, rule_.is_own, rule_.paid_this_month_kopecks) == (made.id, True, 80_000)
+    assert (rule_.periods, rule_.planned_on, rule_.pending_kopecks) == ({"2026-11"}, date(2026, 12, 10), 0)
+    assert outlook(home.a, owing.id).due_kopecks == 30_000
+    (theirs,) = outlook(home.p, home.account.id).rules
+    assert not theirs.is_own
     with reading() as session:
-        known = outlooks(session, visitor=home.a, today=date(2026, 11, 22))
-        assert known[home.account.id] == Outlook(80_000, 60_000, 0, 80_000)
-        assert known[owing.id] == Outlook(-30_000, 0, 30_000, 0)
-        assert set(outlooks(session, visitor=home.p, today=date(2026, 11, 22))) == {home.account.id}
-        assert outlooks(session, visitor=home.o, today=date(2026, 11, 22), account_id=home.account.id) == {}
+        assert set(outlooks(session, visitor=home.p, now=NOW)) == {home.account.id}
+        assert outlooks(session, visitor=home.o, now=NOW, account_id=home.account.id) == {}
+
+
+def test_the_months_ahead_know_announced_prices_options_that_end_and_orders_on_their_way(home: Home):
+    with transaction() as session:
+        world = World(session)
+        world.number = 700
+        world.connect(home.account, 60_000)
+        (plan,) = session.exec(select(Plan)).all()
+        world.save(PlanPrice(plan_id=plan.id, valid_from_on=date(2027, 1, 1), monthly_kopecks=65_000))
+        leaving, coming = (
+            world.save(Option(code=code, service=plan.service, group=OptionGroup.CALLS, name_ru=code, name_en=code))
+            for code in ("leaving", "coming")
+        )
+        for option, price in ((leaving, 5_000), (coming, 7_000)):
+            world.save(OptionPrice(option_id=option.id, valid_from_on=date(2024, 1, 1), price_kopecks=price))
+        world.save(Subscription(billing_account_id=home.account.id, option_id=leaving.id, started_on=date(2026, 3, 1)))
+        for option, kind, on in (
+            (leaving, OrderKind.DISCONNECT, date(2027, 1, 1)),
+            (coming, OrderKind.CONNECT, date(2026, 11, 23)),
+        ):
+            world.save(
+                Order(
+                    billing_account_id=home.account.id,
+                    option_id=option.id,
+                    kind=kind,
+                    state=OrderState.ACCEPTED,
+                    key=option.code,
+                    now_kopecks=0,
+                    monthly_kopecks=0,
+                    effective_on=on,
+                    placed_at=NOW,
+                    due_at=NOW,
+                )
+            )
+    charges = outlook(home.a, home.account.id).charges
+    assert [(each.on, each.amount_kopecks) for each in charges] == [
+        (date(2026, 12, 1), 60_000 + 5_000 + 7_000),
+        (date(2027, 1, 1), 65_000 + 7_000),
+        (date(2027, 2, 1), 65_000 + 7_000),
+    ]
+
+
+def test_an_account_that_does_not_work_is_charged_nothing_ahead(home: Home):
+    with transaction() as session:
+        world = World(session)
+        world.number = 700
+        world.connect(home.account, 60_000)
+        account = session.get_one(BillingAccount, home.account.id)
+        account.status = AccountStatus.SUSPENDED
+        session.add(account)
+    known = outlook(home.a, home.account.id)
+    assert (known.charges, known.monthly_kopecks, known.is_suspended) == ((), 0, True)

@@ -8,9 +8,9 @@ import pytest
 from rules.periods import add_months
 from rules.terms import Language
 from texts import speaking
-from ui.charts.forecast import forecast
 from ui.charts.money import by_service, monthly_money, year_against_year
 from ui.charts.points import points_by_month
+from ui.charts.rehearsal import rehearsal
 from ui.charts.style import PLACES, Finished, colour
 
 PALETTE = tuple(f"#00000{place}" for place in range(7))
@@ -113,21 +113,23 @@ def test_points_earned_go_up_and_points_gone_go_down():
     assert seen.title == "За год накоплено 51\u00a0балл, потрачено 20"
 
 
-def test_the_forecast_draws_the_balance_and_says_the_payments():
-    frame = pd.DataFrame(
-        [(date(2026, 12, 1), "charge", 60_000, -10_000), (date(2026, 12, 1), "autopay", 50_000, 40_000)],
-        columns=["on", "kind", "kopecks", "balance"],
-    )
-    facts = {"palette": PALETTE, "today": date(2026, 11, 22), "days": 90, "balance_kopecks": 50_000}
+def test_the_rehearsal_draws_a_line_for_each_way_marks_the_payments_and_reddens_the_ground_below_zero():
+    days = [date(2026, 11, 30), date(2026, 12, 1), date(2026, 12, 2)]
+    rows = [("now", on, balance, paid) for on, balance, paid in zip(days, (50_000, 40_000, 40_000), (0, 50_000, 0), strict=True)]
+    rows += [("none", on, balance, 0) for on, balance in zip(days, (50_000, -10_000, -10_000), strict=True)]
+    frame = pd.DataFrame(rows, columns=["way", "on", "balance", "paid"])
+    facts = {"palette": PALETTE, "today": days[0], "days": 2, "title": "Ответ", "alt": "Словами"}
     with speaking(Language.RU):
-        seen = forecast(frame, **facts)
-        quiet = forecast(frame[:0], **facts)
-    assert seen.title == "За 90 дней — 1 платёж на 500\u00a0₽"
-    assert list(seen.figure.data[0].y) == [500, -100, 400, 400]
-    assert seen.figure.layout.yaxis.ticktext[0] == "−100\u00a0₽" or "−" in seen.figure.layout.yaxis.ticktext[0]
-    assert "1\u00a0декабря\u00a02026 — начисление 600\u00a0₽" in seen.alt
-    assert quiet.title == quiet.alt == "За 90 дней ничего не спишется"
-    assert list(quiet.figure.data[0].y) == [500, 500]
+        seen = rehearsal(frame, ways=(("now", "По порогу"), ("none", "Без автоплатежа")), **facts)
+        quiet = rehearsal(frame[:3], ways=(("now", "По порогу"),), **facts)
+    lines = {trace.name: trace for trace in seen.figure.data if trace.name}
+    assert list(lines["По порогу"].y) == [500, 400, 400]
+    assert list(lines["Без автоплатежа"].y) == [500, -100, -100]
+    assert lines["По порогу"].customdata[1] == "400,00\u00a0₽ (+500,00\u00a0₽)"
+    assert [list(trace.x) for trace in seen.figure.data if trace.mode == "markers" and len(trace.x)] == [["2026-12-01"]]
+    assert len({(trace.line.dash, trace.line.color) for trace in lines.values()}) == 2, "told apart by more than colour"
+    assert (len(seen.figure.layout.shapes), len(quiet.figure.layout.shapes)) == (1, 0)
+    assert (seen.title, seen.alt) == ("Ответ", "Словами")
 
 
 def test_a_figure_that_is_finished_is_sent_as_it_was_drawn_and_worked_out_once():

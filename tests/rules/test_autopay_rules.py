@@ -1,8 +1,7 @@
-"""Autopay: which rules may stand, what each pays and when, and the walk through the months ahead."""
+"""Autopay: which rules may stand, what each pays and when."""
 
 from dataclasses import replace
 from datetime import date, timedelta
-from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -11,12 +10,10 @@ from hypothesis import strategies as st
 from rules.autopay import (
     AmountToPay,
     AutopayTerms,
-    ForecastEvent,
     RuleDraft,
     amount_to_pay,
     check_draft,
     conflicts,
-    forecast,
     next_retry_on,
     next_run_on,
     period_key,
@@ -232,98 +229,3 @@ def test_a_decline_is_retried_after_one_three_and_five_days_and_then_no_more(att
 def test_attempts_count_from_one() -> None:
     with pytest.raises(ValueError):
         next_retry_on(failed_on=date(2025, 1, 1), attempt=0, terms=TERMS)
-
-
-def _forecast(draft: RuleDraft | None, balance: int, *, monthly: int = 60_000, due: int = 0, **more: int) -> list[ForecastEvent]:
-    return forecast(
-        draft=draft,
-        balance_kopecks=balance,
-        monthly_kopecks=monthly,
-        due_kopecks=due,
-        today=date(2025, 1, 30),
-        terms=TERMS,
-        **more,
-    )
-
-
-def test_a_threshold_rule_pays_on_the_day_the_charge_takes_the_balance_under_it() -> None:
-    assert _forecast(BY_THRESHOLD, 100_000, days=60) == [
-        ForecastEvent(date(2025, 2, 1), "charge", 60_000, 40_000),
-        ForecastEvent(date(2025, 3, 1), "charge", 60_000, -20_000),
-        ForecastEvent(date(2025, 3, 1), "autopay", 50_000, 30_000),
-    ]
-
-
-def test_a_rule_for_the_31st_pays_on_the_last_day_of_each_month() -> None:
-    paid = [event.on for event in _forecast(BY_DAY, 0) if event.kind == "autopay"]
-    assert paid == [date(2025, 1, 31), date(2025, 2, 28), date(2025, 3, 31), date(2025, 4, 30)]
-
-
-def test_the_bill_is_paid_on_billing_day_after_the_charge() -> None:
-    assert _forecast(BY_BILL, 10_000, days=20, billing_day=10) == [
-        ForecastEvent(date(2025, 2, 10), "charge", 60_000, -50_000),
-        ForecastEvent(date(2025, 2, 10), "autopay", 50_000, 0),
-    ]
-
-
-def test_a_debt_of_today_is_paid_by_the_first_run_and_only_once() -> None:
-    draft = RuleDraft(MONTHLY, DUE, day_of_month=31)
-    assert _forecast(draft, -20_000, due=20_000, monthly=0) == [ForecastEvent(date(2025, 1, 31), "autopay", 20_000, 0)]
-
-
-def test_the_ceiling_holds_for_a_month_and_opens_with_the_next() -> None:
-    draft = RuleDraft(THRESHOLD, FIXED, threshold_kopecks=100_000, amount_kopecks=20_000, monthly_ceiling_kopecks=30_000)
-    events = _forecast(draft, 0, monthly=0, days=4, paid_this_month_kopecks=10_000)
-    assert [(event.on, event.amount_kopecks) for event in events] == [
-        (date(2025, 1, 31), 20_000),
-        (date(2025, 2, 1), 20_000),
-        (date(2025, 2, 2), 10_000),
-    ]
-
-
-def test_without_a_rule_there_are_only_charges() -> None:
-    assert {event.kind for event in _forecast(None, 0)} == {"charge"}
-    assert _forecast(None, 0, monthly=0) == []
-
-
-@settings(max_examples=80, deadline=None)
-@given(
-    draft=drafts() | st.none(),
-    balance=st.integers(-500_000, 500_000),
-    monthly=st.integers(0, 300_000),
-    today=DAYS,
-    billing_day=st.integers(1, 31),
-)
-def test_a_forecast_neither_makes_nor_loses_money(
-    draft: RuleDraft | None, balance: int, monthly: int, today: date, billing_day: int
-) -> None:
-    events = forecast(
-        draft=draft,
-        balance_kopecks=balance,
-        monthly_kopecks=monthly,
-        due_kopecks=max(0, -balance),
-        today=today,
-        days=90,
-        billing_day=billing_day,
-        terms=TERMS,
-    )
-    last = today + timedelta(days=90)
-    paid_by_month: dict[str, int] = {}
-    for event in events:
-        assert today < event.on <= last
-        assert event.amount_kopecks > 0
-        balance += event.amount_kopecks if event.kind == "autopay" else -event.amount_kopecks
-        assert event.balance_after_kopecks == balance
-        if event.kind == "autopay":
-            month = f"{event.on:%Y-%m}"
-            paid_by_month[month] = paid_by_month.get(month, 0) + event.amount_kopecks
-    assert all(one.on <= other.on for one, other in pairwise(events))
-    charges = [event for event in events if event.kind == "charge"]
-    assert len(charges) == (0 if monthly == 0 else len({f"{event.on:%Y-%m}" for event in charges}))
-    if monthly:
-        assert len(charges) >= 2
-    if draft is not None:
-        ceiling = draft.monthly_ceiling_kopecks or TERMS.default_ceiling_kopecks
-        assert all(paid <= ceiling for paid in paid_by_month.values())
-        keys = [period_key(trigger=draft.trigger, on=event.on) for event in events if event.kind == "autopay"]
-        assert len(keys) == len(set(keys))

@@ -1,7 +1,7 @@
 """The autopay screen: what will be taken, when and why, and how to stop it."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, get_args
 
 import pytest
 import sqlalchemy as sa
@@ -9,10 +9,14 @@ from sqlmodel import select
 
 import clock
 from db import reading, transaction
-from models import AutopayRule, AutopayRun
+from models import Attachment, AutopayRule, AutopayRun, BillingAccount, Region
+from rules.autopay import PayReason
 from rules.terms import AutopayAmount, AutopayResult, AutopayState, AutopayTrigger, BillingMode, DeclineReason, Language, Right
 from tests.driver import Screen, open_screen
 from tests.money.world import World
+from texts import has_text, speaking
+from ui.widgets.autopay import PAUSED, SKIPPED
+from ui.widgets.autopay_form import KINDS
 
 
 class Home:
@@ -58,7 +62,7 @@ def test_a_rule_is_told_in_plain_words(home: Home, language: Language, summary: 
     screen = home.screen(language)
     assert summary in screen.says.replace("\\", "")
     assert state in screen.says
-    assert ("Следующий раз" if language is Language.RU else "Next on") in screen.says
+    assert ("09:00: спишем 500\u00a0₽" if language is Language.RU else "09:00: ₽500 is charged") in screen.says
 
 
 @pytest.mark.parametrize("language", list(Language))
@@ -220,32 +224,148 @@ def test_changing_the_card(home: Home):
     assert "2208" in screen.says
 
 
-def test_runs_are_told_with_their_reasons_and_when_it_is_tried_again(home: Home):
-    rule_id, today = home.rule(), clock.today("Europe/Moscow")
+def run(rule_id: int, home: Home, **more: Any) -> None:
+    on = clock.today("Europe/Moscow") - timedelta(days=more.pop("ago", 1))
+    given = {
+        "period": f"{on}",
+        "due_on": on,
+        "ran_at": clock.now() - (clock.today("Europe/Moscow") - on),
+        "amount_kopecks": 50_000,
+    }
     with transaction() as db:
-        common = {"rule_id": rule_id, "billing_account_id": home.mobile.id}
-        for days, attempt, result, reason in (
-            (31, 1, AutopayResult.SKIPPED, "nothing_due"),
-            (1, 1, AutopayResult.DECLINED, ""),
-        ):
-            on = today - timedelta(days=days)
-            db.add(
-                AutopayRun(
-                    **common,
-                    period=str(on),
-                    due_on=on,
-                    ran_at=clock.now() - timedelta(days=days),
-                    attempt=attempt,
-                    result=result,
-                    reason=reason,
-                    amount_kopecks=50_000,
-                    decline_reason=DeclineReason.INSUFFICIENT_FUNDS if result is AutopayResult.DECLINED else None,
-                )
-            )
+        db.add(AutopayRun(rule_id=rule_id, billing_account_id=home.mobile.id, **{**given, **more}))
+
+
+def test_the_last_run_is_told_with_its_reason_and_when_it_is_tried_again(home: Home):
+    rule_id = home.rule()
+    run(rule_id, home, result=AutopayResult.DECLINED, decline_reason=DeclineReason.INSUFFICIENT_FUNDS)
+    again = clock.today("Europe/Moscow") + timedelta(days=2)
+    with transaction() as db:
+        rule = db.get_one(AutopayRule, rule_id)
+        rule.due_at, rule.due_attempt = datetime.combine(again, time(6), UTC), 2
+        rule.due_period, rule.first_failed_on = f"{again - timedelta(days=3)}", again - timedelta(days=3)
+        db.add(rule)
     said = home.screen().says
     assert "500\u00a0₽ не списали: на карте не хватило денег" in said
-    assert "платить было нечего" in said
-    assert "Попробуем ещё раз" in said
+    assert f"Попробуем ещё раз {again.day}" in said
+    assert "09:00: 2-я попытка из 4" in said
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_a_run_that_waits_for_the_bank_says_that_nothing_is_charged_twice(home: Home, language: Language):
+    run(home.rule(), home, result=AutopayResult.PENDING, ago=0)
+    assert ("банк ещё не ответил" if language is Language.RU else "has not answered yet") in home.screen(language).says
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_every_reason_has_its_words(language: Language):
+    with speaking(language):
+        for reason in (*SKIPPED, "other", "ceiling_then"):
+            assert has_text(f"autopay.run.skipped.{reason}")
+        for reason in (*PAUSED, "other"):
+            assert has_text(f"autopay.paused.{reason}")
+        for reason in (*get_args(PayReason), "account_suspended"):
+            if reason not in ("pay", "above_threshold"):
+                assert has_text(f"autopay.ahead.{reason}")
+                assert has_text(f"autopay.rehearsal.skipped.{reason}")
+        for kind in DeclineReason:
+            assert has_text(f"declinereason.{kind.value}")
+        for trigger, kinds in KINDS.items():
+            assert has_text(f"autopay.way.short.{trigger.value}")
+            assert all(has_text(f"autopay.way.{trigger.value}.{kind.value}") for kind in kinds)
+    assert set(get_args(PayReason)) - {"pay"} <= set(SKIPPED)
+
+
+def test_every_time_zone_of_the_country_has_a_name(db: sa.Engine):
+    with reading() as session:
+        zones = set(session.exec(select(Region.time_zone)))
+    assert zones
+    assert all(has_text(f"autopay.zone.{zone}") for zone in zones)
+
+
+def test_the_hour_is_the_accounts_and_its_place_is_named_to_who_lives_elsewhere(home: Home):
+    home.rule()
+    with transaction() as db:
+        account = db.get_one(BillingAccount, home.mobile.id)
+        account.region_code = "RU-NVS"
+        db.add(account)
+    assert "09:00 по Новосибирску: спишем" in home.screen().says
+
+
+def test_all_runs_are_there_page_by_page(home: Home):
+    rule_id = home.rule()
+    for ago in range(1, 24):
+        run(rule_id, home, result=AutopayResult.SKIPPED, reason="nothing_due", amount_kopecks=0, ago=ago)
+    screen = home.screen()
+
+    def told() -> int:
+        return len([said for said in screen.app.markdown if "платить было нечего" in said.value])
+
+    assert len([said for said in screen.app.caption if "платить было нечего" in said.value]) == 1
+    screen.click(f"autopay_history_{rule_id}")
+    assert told() == 20
+    screen.app.session_state["autopay_history_page"] = 2
+    screen.run()
+    assert told() == 3
+    screen.click("autopay_back")
+    assert "autopay_new" in {button.key for button in screen.app.button}
+
+
+def test_the_history_of_another_persons_rule_is_not_shown(home: Home):
+    with transaction() as db:
+        world = World(db)
+        world.number = 300
+        other = world.person("Пётр")
+        account = world.account(other)
+        theirs = world.rule(other, account, world.card(other))
+    run(theirs.id, home, result=AutopayResult.SKIPPED, reason="nothing_due")
+    screen = home.screen(history=str(theirs.id))
+    assert "платить было нечего" not in screen.says
+
+
+def test_a_rule_on_an_account_that_is_gone_can_still_be_stopped(home: Home):
+    rule_id = home.rule()
+    with transaction() as db:
+        attached = db.exec(select(Attachment).where(Attachment.billing_account_id == home.mobile.id)).one()
+        attached.detached_at = clock.now()
+        db.add(attached)
+    screen = home.screen()
+    assert "больше не подключён" in screen.says
+    keys = {button.key for button in screen.app.button}
+    assert not {f"autopay_edit_{rule_id}", f"autopay_rehearse_{rule_id}", f"autopay_resume_{rule_id}"} & keys
+    screen.click(f"autopay_delete_{rule_id}")
+    screen.click("autopay_delete_yes")
+    assert rules()[0].state is AutopayState.DELETED
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_the_rehearsal_compares_both_kinds_with_none_and_says_the_difference(home: Home, language: Language):
+    with transaction() as db:
+        world = World(db)
+        world.number = 400
+        world.pay(home.mobile, 70_000, clock.now() - timedelta(days=2), payer=home.anna)
+    rule_id = home.rule(trigger=AutopayTrigger.THRESHOLD)
+    screen = home.screen(language)
+    screen.click(f"autopay_rehearse_{rule_id}")
+    assert screen.app.query_params["rehearsal"] == str(home.mobile.id)
+    said = screen.says
+    for words in (
+        ("(как сейчас)", "25-го числа — до 600\u00a0₽", "Без автоплатежа", "баланс ниже нуля", "Начислят в любом случае")
+        if language is Language.RU
+        else ("(as now)", "On day 25: up to ₽600", "No autopay", "below zero from", "will be charged either way")
+    ):
+        assert words in said
+    assert len(screen.get("plotly_chart")) == 1
+    table = screen.app.get("arrow_table") or screen.app.table
+    assert len(table) >= 1
+
+
+def test_the_form_rehearses_what_is_being_set_up_while_the_fields_change(home: Home):
+    screen = home.screen(rule="new", account=str(home.mobile.id))
+    assert "При балансе меньше 300\u00a0₽ — по 500\u00a0₽" in screen.says
+    screen.app.number_input(key="autopay_amount").set_value(900)
+    screen.run()
+    assert "При балансе меньше 300\u00a0₽ — по 900\u00a0₽" in screen.says
 
 
 @pytest.mark.parametrize(("days", "badge"), [(-1, "Срок истёк"), (0, "Скоро истечёт"), (30, "Скоро истечёт"), (31, None)])
@@ -267,7 +387,7 @@ def test_a_rule_on_an_expired_card_warns_and_offers_another_card_only(home: Home
         old = world.card(home.anna, last_four="7777", expires_on=clock.today() - timedelta(days=2))
     rule_id = home.rule(card=old, state=AutopayState.PAUSED, pause_reason="declined")
     screen = home.screen()
-    assert "Карту отклонили несколько раз подряд" in screen.says
+    assert "отклонили несколько раз подряд" in screen.says
     assert f"autopay_resume_{rule_id}" not in {button.key for button in screen.app.button}
     screen.click(f"autopay_card_{rule_id}")
     assert "7777" not in " ".join(screen.app.selectbox(key="autopay_other_card").options)

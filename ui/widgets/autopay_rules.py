@@ -1,4 +1,4 @@
-"""One autopay rule as a card with what may be done to it, the questions that are asked first, and the saved cards."""
+"""One autopay rule as a card with what may be done to it, its history, the questions that are asked first, the saved cards."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -6,15 +6,14 @@ from datetime import date
 import streamlit as st
 
 from actions.autopay import change_autopay_card, delete_autopay_rule, pause_autopay_rule, resume_autopay_rule
-from queries.autopay import Outlook, Rule
+from queries.autopay import Rule, Run
 from queries.cards import Card
-from rules.terms import AutopayState
+from queries.rehearsal import Outlook
+from rules.terms import AccountStatus, AutopayState
 from texts import day, md, t
 from ui.widgets import autopay as words
 from ui.widgets.account import account_name, account_title
 from ui.widgets.feedback import act, refused_here
-
-RUNS = 3
 
 
 def ask(what: str, rule_id: int) -> None:
@@ -77,24 +76,27 @@ def dialogs(rules: Sequence[Rule], cards: Sequence[Card]) -> None:
 
 
 def warnings(rule: Rule, today: date) -> None:
-    """What stands in the way of the next payment."""
+    """What stands in the way of the next payment, and what to do about it."""
     card = words.card_name(rule.card)
-    if not rule.may_pay:
+    if not rule.is_attached:
+        st.warning(t("autopay.not_attached"), icon=":material/link_off:")
+    elif rule.status is AccountStatus.CLOSED:
+        st.warning(t("autopay.paused.account_closed"), icon=":material/block:")
+    elif not rule.may_pay:
         st.warning(t("autopay.right_lost"), icon=":material/block:")
     elif rule.state is AutopayState.PAUSED:
-        reason = rule.pause_reason if rule.pause_reason in ("by_person", "declined") else "other"
-        (st.warning if reason == "declined" else st.info)(t(f"autopay.paused.{reason}"), icon=":material/pause_circle:")
+        (st.info if rule.pause_reason == "by_person" else st.warning)(words.why_paused(rule), icon=":material/pause_circle:")
     elif rule.card_removed:
         st.warning(t("autopay.card_removed", card=card), icon=":material/credit_card_off:")
     elif rule.card.is_expired(today):
         st.warning(t("autopay.card_expired", card=card), icon=":material/credit_card_off:")
-    elif rule.card.expires_soon(today):
+    if not rule.card_removed and rule.card.expires_soon(today):
         until = day(rule.card.expires_on, this_year=today.year)
         st.warning(t("autopay.card_soon", card=card, day=until), icon=":material/schedule:")
 
 
-def show_rule(rule: Rule, known: Outlook | None, *, can_change_card: bool, today: date) -> None:
-    """A rule: what it does, when it charges next, what it did, and what may be done to it."""
+def show_rule(rule: Rule, known: Outlook | None, *, can_change_card: bool, today: date, time_zone: str) -> None:
+    """A rule: what it does, when it charges next and why, what it did last, and what may be done to it."""
     runs_on = rule.state is AutopayState.ACTIVE and rule.may_pay
     with st.container(border=True, key=f"autopay_rule_{rule.rule_id}", gap="small", height="stretch"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -103,17 +105,35 @@ def show_rule(rule: Rule, known: Outlook | None, *, can_change_card: bool, today
             st.badge(t(f"autopay.state.{'active' if runs_on else 'paused'}"), color="green" if runs_on else "orange", icon=icon)
         name = account_name(rule.label, rule.service)
         st.markdown(words.summary(rule.draft, account=name, card=words.card_name(rule.card)))
-        if runs_on:
-            st.markdown(f":material/event: **{words.what_next(rule, known, today)}**")
+        if runs_on and known is not None:
+            st.markdown(f":material/event: **{words.what_next(rule, known, time_zone)}**")
         warnings(rule, today)
-        told = [words.what_happened(run, today) for run in rule.runs[:RUNS]] or [t("autopay.no_runs")]
-        again = words.retry_on(rule, today)
-        if again is not None:
-            told.insert(0, f":material/replay: {t('autopay.retry', day=day(again, this_year=today.year))}")
-        st.caption("  \n".join(told))
+        st.caption(words.what_happened(rule.runs[0], rule, today) if rule.runs else t("autopay.no_runs"))
+        links(rule, known)
         refused_here(f"rule_{rule.rule_id}")
         st.space("stretch")
         buttons(rule, can_change_card=can_change_card, today=today)
+
+
+def links(rule: Rule, known: Outlook | None) -> None:
+    """The ways to what it did before, and to what comes."""
+    with st.container(horizontal=True, gap="small"):
+        if known is not None and rule.may_pay:
+            st.button(t("autopay.rehearsal"), type="tertiary", icon=":material/timeline:", key=f"autopay_rehearse_{rule.rule_id}",
+                      on_click=words.open_view, args=("rehearsal", str(rule.account_id)))  # fmt: skip
+        if rule.runs:
+            st.button(t("autopay.history"), type="tertiary", icon=":material/history:", key=f"autopay_history_{rule.rule_id}",
+                      on_click=words.open_view, args=("history", str(rule.rule_id)))  # fmt: skip
+
+
+def show_history(rule: Rule, runs: Sequence[Run], *, count: int, size: int, today: date) -> None:
+    """One page of what a rule did, the latest first, and the numbers of the pages."""
+    st.markdown(words.summary(rule.draft, account=account_name(rule.label, rule.service), card=words.card_name(rule.card)))
+    for run in runs:
+        st.markdown(words.what_happened(run, rule, today))
+    pages = -(-count // size)
+    if pages > 1:
+        st.pagination(pages, key="autopay_history_page")
 
 
 def buttons(rule: Rule, *, can_change_card: bool, today: date) -> None:
@@ -130,7 +150,7 @@ def buttons(rule: Rule, *, can_change_card: bool, today: date) -> None:
                       args=(resume_autopay_rule,), kwargs=go)  # fmt: skip
         if rule.may_pay and can_change_card:
             edit, card = t("autopay.edit"), t("autopay.change_card")
-            st.button(edit, type="tertiary", key=f"autopay_edit_{number}", on_click=words.open_form, args=(str(number),))
+            st.button(edit, type="tertiary", key=f"autopay_edit_{number}", on_click=words.open_view, args=("rule", str(number)))
             st.button(card, type="tertiary", key=f"autopay_card_{number}", on_click=ask, args=("card", number))
         st.button(t("autopay.delete"), type="tertiary", key=f"autopay_delete_{number}", on_click=ask, args=("delete", number))
 

@@ -1,0 +1,273 @@
+"""The rehearsal: the next 90 days of an account with its autopay, with the other kind of trigger, and with none."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import pandas as pd
+import streamlit as st
+
+from queries.autopay import PayableAccount
+from queries.rehearsal import Outlook
+from rules.autopay import RuleDraft
+from rules.numbers import format_account_number
+from rules.rehearsal import DAYS, ForecastEvent, Rehearsal, StandingRule, other_kind, rehearse
+from rules.terms import AccountStatus, AutopayAmount, AutopayTrigger, BillingMode
+from texts import day, money, t, tn
+from ui.charts.rehearsal import rehearsal as rehearsal_chart
+from ui.widgets.account import account_name
+from ui.widgets.autopay import TERMS, open_view
+from ui.widgets.chart import drawn, show_chart
+from ui.widgets.names import told_apart
+
+_STYLE = """<style>
+.st-key-autopay_events td:nth-child(n+3), .st-key-autopay_events th:nth-child(n+3) {
+  text-align: right !important; font-variant-numeric: tabular-nums; white-space: nowrap;
+}
+.st-key-autopay_events td:first-child p { white-space: nowrap }
+</style>"""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way of paying an account: its look on the chart, its short name, what it is in full, and what becomes of it."""
+
+    look: str
+    name: str
+    said: str
+    rules: tuple[StandingRule, ...]
+    seen: Rehearsal
+
+
+# --- the ways -----------------------------------------------------------------------------------------------
+def ways_of(known: Outlook, *, draft: RuleDraft | None = None, rule_id: int = 0) -> list[Way]:
+    """The ways to compare: as the reader's rules stand (or would with `draft`, for rule `rule_id` or as a new one), the other
+    kind of trigger, and none. Of two rules each is shown alone. Rules of others who pay the account stay as they are."""
+    others = tuple(rule for rule in known.rules if not rule.is_own)
+    own = [rule for rule in known.rules if rule.is_own]
+    if draft is not None:
+        standing = next((rule for rule in own if rule.rule_id == rule_id), StandingRule(draft, rule_id=rule_id))
+        changed = replace(standing, draft=draft, planned_on=None, retry_period="")
+        own = [*(rule for rule in own if rule.rule_id != rule_id), changed]
+    if not own:
+        own = [StandingRule(suggested(known.mode))]
+    stands = draft is None and any(rule.rule_id for rule in own)
+    found = []
+    if len(own) > 1:
+        found.append(_way("now", t("autopay.way.both"), t("autopay.way.both_said"), (*others, *own), known))
+        for look, rule in zip(("other", "second"), own, strict=False):
+            found.append(_way(look, short(rule.draft), in_full(rule.draft), (*others, rule), known))
+    else:
+        (mine,) = own
+        said = in_full(mine.draft)
+        found.append(_way("now", short(mine.draft), t("autopay.way.now", way=said) if stands else said, (*others, mine), known))
+        other = other_kind(draft=mine.draft, mode=known.mode, monthly_kopecks=known.monthly_kopecks, terms=TERMS)
+        found.append(_way("other", short(other), in_full(other), (*others, StandingRule(other)), known))
+    found.append(_way("none", t("autopay.way.none"), t("autopay.way.none"), others, known))
+    return found
+
+
+def _way(look: str, name: str, said: str, rules: tuple[StandingRule, ...], known: Outlook) -> Way:
+    seen = rehearse(
+        rules=rules,
+        balance_kopecks=known.balance_kopecks,
+        due_kopecks=known.due_kopecks,
+        charges=known.charges,
+        today=known.today,
+        terms=TERMS,
+        is_suspended=known.is_suspended,
+    )
+    return Way(look, name, said, rules, seen)
+
+
+def suggested(mode: BillingMode) -> RuleDraft:
+    """Where most people begin: the bill where there is one, else a threshold."""
+    if mode is BillingMode.POSTPAID:
+        return RuleDraft(trigger=AutopayTrigger.BILL, amount_kind=AutopayAmount.DUE)
+    return RuleDraft(
+        trigger=AutopayTrigger.THRESHOLD, amount_kind=AutopayAmount.FIXED, threshold_kopecks=30_000, amount_kopecks=50_000
+    )
+
+
+def short(draft: RuleDraft) -> str:
+    """A kind of trigger in two words."""
+    return t(f"autopay.way.short.{draft.trigger.value}", day=draft.day_of_month)
+
+
+def in_full(draft: RuleDraft) -> str:
+    """A trigger with its sums, as the beginning of a sentence."""
+    return t(
+        f"autopay.way.{draft.trigger.value}.{draft.amount_kind.value}",
+        threshold=money(draft.threshold_kopecks or 0, exact=False),
+        amount=money(draft.amount_kopecks or 0, exact=False),
+        day=draft.day_of_month,
+    )
+
+
+# --- in words -----------------------------------------------------------------------------------------------
+def what_it_means(way: Way, known: Outlook) -> str:
+    """What one way takes and what it leaves."""
+    seen = way.seen
+    taken = (
+        tn("autopay.rehearsal.payments", seen.payments, sum=money(seen.paid_kopecks, exact=False))
+        if seen.payments
+        else t("autopay.rehearsal.no_payments")
+    )
+    return f"{taken}, {_lowest(seen, known)}"
+
+
+def _lowest(seen: Rehearsal, known: Outlook) -> str:
+    lowest = money(seen.lowest_kopecks, exact=False)
+    if seen.below_zero_from is None:
+        return t("autopay.rehearsal.lowest", lowest=lowest)
+    since = seen.below_zero_from
+    if since == known.today and known.balance_kopecks < 0:
+        return t("autopay.rehearsal.below_now", lowest=lowest)
+    return t("autopay.rehearsal.below", day=day(since, this_year=known.today.year), lowest=lowest)
+
+
+def difference(ways: Sequence[Way]) -> str:
+    """What it makes in roubles whether the first or the second way is taken."""
+    first, second = ways[0].seen, ways[1].seen
+    charged = money(first.charged_kopecks, exact=False)
+    more = first.paid_kopecks - second.paid_kopecks
+    if not first.charged_kopecks:
+        return t("autopay.rehearsal.no_charges")
+    if not more:
+        return t("autopay.rehearsal.same", charged=charged)
+    dearer = ways[0] if more > 0 else ways[1]
+    return t("autopay.rehearsal.difference", charged=charged, way=dearer.name, more=money(abs(more), exact=False))
+
+
+def _title(way: Way, known: Outlook) -> str:
+    since = way.seen.below_zero_from
+    if since is not None and not known.is_suspended:
+        if since == known.today:
+            return t("autopay.rehearsal.title_below_now")
+        return t("autopay.rehearsal.title_below", day=day(since, this_year=known.today.year))
+    lowest = money(way.seen.lowest_kopecks, exact=False)
+    if not way.seen.payments:
+        return t("autopay.rehearsal.title_none", lowest=lowest)
+    return tn("autopay.rehearsal.title", way.seen.payments, sum=money(way.seen.paid_kopecks, exact=False), lowest=lowest)
+
+
+# --- shown --------------------------------------------------------------------------------------------------
+def show_rehearsal(known: Outlook, *, draft: RuleDraft | None = None, rule_id: int = 0) -> None:
+    """The chart, what it means in roubles, and the events as a table."""
+    ways = ways_of(known, draft=draft, rule_id=rule_id)
+    if known.status is not AccountStatus.ACTIVE:
+        st.info(t(f"autopay.rehearsal.{known.status.value}"), icon=":material/info:")
+    told = [f"{way.said}: {what_it_means(way, known)}" for way in ways]
+    facts = {
+        "today": known.today,
+        "days": DAYS,
+        "ways": tuple((way.look, way.name) for way in ways),
+        "title": _title(ways[0], known),
+        "alt": "; ".join(told) + ".",
+    }
+    show_chart(drawn(rehearsal_chart, _days(ways, known), **facts), key="autopay_rehearsal")
+    st.markdown("\n".join(f"- **{way.said}** — {what_it_means(way, known)}." for way in ways))
+    st.markdown(difference(ways))
+    if any(not rule.is_own for rule in known.rules):
+        st.caption(t("autopay.rehearsal.others"))
+    with st.expander(t("autopay.rehearsal.table"), icon=":material/table_rows:"):
+        _table(ways, known)
+    st.caption(t("autopay.rehearsal.note", balance=money(known.balance_kopecks), day=day(known.today)))
+
+
+def _days(ways: Sequence[Way], known: Outlook) -> pd.DataFrame:
+    """A row per way and day: the balance that the day ends with, and what was paid."""
+    rows = []
+    for way in ways:
+        balance = known.balance_kopecks
+        ends = {event.on: event.balance_after_kopecks for event in way.seen.events}
+        paid: dict[date, int] = {}
+        for event in way.seen.events:
+            if event.kind == "autopay":
+                paid[event.on] = paid.get(event.on, 0) + event.amount_kopecks
+        for ahead in range(DAYS + 1):
+            on = known.today + timedelta(days=ahead)
+            balance = ends.get(on, balance)
+            rows.append((way.look, on, balance, paid.get(on, 0)))
+    return pd.DataFrame(rows, columns=["way", "on", "balance", "paid"])
+
+
+def _table(ways: Sequence[Way], known: Outlook) -> None:
+    looks = {way.look: way for way in ways}
+    names = {way.look: way.name for way in ways}
+    look = st.segmented_control(
+        t("autopay.rehearsal.which"),
+        list(looks),
+        default="now",
+        format_func=names.__getitem__,
+        required=True,
+        label_visibility="collapsed",
+        key="autopay_rehearsal_way",
+        wrap=True,
+    )
+    way = looks.get(look or "now", ways[0])
+    rows = [_row(event, way, known) for event in way.seen.events]
+    if not rows:
+        st.caption(t("autopay.rehearsal.no_events"))
+        return
+    st.html(_STYLE)
+    columns = [t(f"autopay.rehearsal.column.{name}") for name in ("day", "what", "sum", "balance")]
+    with st.container(key="autopay_events"):
+        st.table(pd.DataFrame(rows, columns=columns), border="horizontal", hide_index=True, alt=t("autopay.rehearsal.table"))
+    st.caption(t("autopay.rehearsal.same_day"))
+
+
+def _row(event: ForecastEvent, way: Way, known: Outlook) -> tuple[str, str, str, str]:
+    if event.kind == "charge":
+        what, sum_ = t("autopay.charge"), money(-event.amount_kopecks, signed=True)
+    elif event.kind == "skipped":
+        what, sum_ = t(f"autopay.rehearsal.skipped.{event.reason}"), "—"
+    else:
+        rule = way.rules[event.rule or 0]
+        what = t("autopay.payment" if rule.is_own else "autopay.rehearsal.others_payment")
+        sum_ = money(event.amount_kopecks, signed=True)
+    return (day(event.on, this_year=known.today.year, short=True), what, sum_, money(event.balance_after_kopecks))
+
+
+def show_account_rehearsal(
+    accounts: Sequence[PayableAccount], asked: str, known: Mapping[int, Outlook], *, can_set_up: bool
+) -> None:
+    """The rehearsal of the account that the address asks for, with the other accounts to choose from."""
+    names = told_apart(
+        {each.account_id: account_name(each.label, each.service) for each in accounts},
+        {each.account_id: format_account_number(each.number) for each in accounts},
+    )
+    chosen = next((each for each in accounts if str(each.account_id) == asked), accounts[0])
+    if len(accounts) > 1:
+        st.selectbox(
+            t("autopay.rehearsal.account"),
+            list(names),
+            index=list(names).index(chosen.account_id),
+            format_func=names.__getitem__,
+            key="autopay_rehearsal_account",
+            on_change=_choose,
+            width=360,
+        )
+    show_rehearsal(known[chosen.account_id])
+    if not can_set_up:
+        return
+    own = [rule for rule in known[chosen.account_id].rules if rule.is_own]
+    which = str(own[0].rule_id) if own else "new"
+    st.button(
+        t("autopay.edit_this" if own else "autopay.set_up"),
+        type="primary",
+        icon=":material/tune:" if own else ":material/add:",
+        key="autopay_from_rehearsal",
+        on_click=_set_up,
+        args=(which, str(chosen.account_id)),
+    )
+
+
+def _choose() -> None:
+    st.query_params["rehearsal"] = str(st.session_state.autopay_rehearsal_account)
+
+
+def _set_up(which: str, account_id: str) -> None:
+    open_view("rule", which)
+    if which == "new":
+        st.query_params["account"] = account_id
