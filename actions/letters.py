@@ -1,26 +1,40 @@
-"""Putting letters and text messages into the outbox, in the transaction of what they tell of; and sending them."""
+"""Putting letters and text messages into the outbox, in the transaction of what they tell of; and sending them.
+
+What staff do with letters that nobody would take is `actions.outbox`.
+"""
 
 import logging
+import re
+import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from secrets import SystemRandom
 from typing import Any
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 import clock
 from actions.printing import document_for
-from db import reading, transaction
+from db import transaction
 from documents.letters import as_html, write
-from integrations.mail import Attached, MailServer, Refused, TryLater, compose, send
+from integrations.mail import Attached, Conversation, MailServer, Refused, TryLater, Unreachable, compose
 from models import Message
+from rules.numbers import mask_email
+from rules.outbox import next_try
 from rules.terms import Channel, Language, MessageState
 from settings import operator, settings
+from texts import keys
 
 _log = logging.getLogger("kabinet.letters")
 
 LEASE = timedelta(minutes=5)
-"""How long a letter belongs to who began to send it."""
-RETRY_MINUTES = (1, 5, 15, 60, 240, 720, 1440)
+"""How long letters belong to who began to send them."""
+HURRY_SECONDS = 120
+"""So long letters that were taken together are handed over; what is left then is given back, well before the lease ends."""
 BATCH = 50
+_SECRETS = re.compile(r"\{(link|code)\}")
+_random = SystemRandom()
 
 
 def put(
@@ -101,61 +115,105 @@ def mail_server() -> MailServer | None:
     )
 
 
-def send_due(now: datetime) -> int:
-    """Send what waits in the outbox; returns how many letters left. Safe to run in several processes.
+def has_secret(about: str) -> bool:
+    """Whether a letter has a code, or a link that proves who follows it: such words are kept no longer than needed."""
+    return any(_SECRETS.search(text) for text in keys(Language.RU).get(f"letter.{about}.body", ()))
 
-    Each letter is claimed first, in a transaction of its own: a crash after that costs a wait of LEASE, not the letter.
+
+def send_due(now: datetime) -> int:
+    """Send what waits in the outbox, over one connection; returns how many letters left. Safe to run in several processes.
+
+    Letters are claimed first, in a transaction of its own: a crash after that costs a wait of LEASE, not the letter. What
+    was handed over is written down at once, letter by letter: a crash doubles one letter at most.
     """
     server = mail_server()
     if server is None:
         return 0
-    with reading() as db:
+    claimed = _claim(now)
+    sent, began = 0, time.monotonic()
+    with Conversation(server) as conversation:
+        for place, message in enumerate(claimed):
+            if time.monotonic() - began > HURRY_SECONDS:
+                _give_back(claimed[place:], now)
+                break
+            try:
+                conversation.send(_composed(server, message))
+            except Unreachable as error:
+                _try_later(claimed[place:], now, str(error))
+                break
+            except TryLater as error:
+                _try_later([message], now, str(error))
+            except (Refused, ValueError) as error:
+                _give_up(message, now, str(error))
+            else:
+                _change(message, state=MessageState.SENT, trouble="", sent_at=now, next_try_at=None, body="")
+                sent += 1
+    return sent
+
+
+def _claim(now: datetime) -> Sequence[Message]:
+    """Take up to BATCH letters that are due; nobody else sends them during the lease."""
+    with transaction() as db:
         due = db.exec(
-            select(Message.id)
-            .where(col(Message.state) == MessageState.QUEUED, col(Message.next_try_at) <= now)
-            .order_by(col(Message.next_try_at))
-            .limit(BATCH)
-        ).all()
-    return sum(_send_one(message_id, server, now) for message_id in due)
-
-
-def _send_one(message_id: int, server: MailServer, now: datetime) -> bool:
-    with transaction() as db:
-        message = db.exec(
             select(Message)
-            .where(
-                col(Message.id) == message_id,
-                col(Message.state) == MessageState.QUEUED,
-                col(Message.next_try_at) <= now,
-            )
-            .with_for_update()
-        ).first()
-        if message is None:
-            return False  # another process has it
-        message.attempts += 1
-        message.next_try_at = now + LEASE
-        db.add(message)
-    trouble, state = "", MessageState.SENT
-    try:
-        send(server, _composed(server, message))
-    except TryLater as error:
-        trouble, state = str(error), MessageState.QUEUED
-    except (Refused, ValueError) as error:
-        trouble, state = str(error), MessageState.FAILED
-    if state is MessageState.QUEUED and message.attempts > len(RETRY_MINUTES):
-        state = MessageState.FAILED
+            .where(col(Message.state) == MessageState.QUEUED, col(Message.next_try_at) <= now)
+            .order_by(col(Message.next_try_at), col(Message.id))
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for message in due:
+            message.attempts += 1
+            message.next_try_at = now + LEASE
+            db.add(message)
+    return due
+
+
+def _give_back(messages: Sequence[Message], now: datetime) -> None:
+    """These were not tried."""
     with transaction() as db:
-        held = db.get_one(Message, message_id)
-        held.state, held.trouble = state, trouble[:200]
-        if state is MessageState.QUEUED:
-            held.next_try_at = now + timedelta(minutes=RETRY_MINUTES[held.attempts - 1])
+        db.execute(
+            sa.update(Message)
+            .where(col(Message.id).in_([message.id for message in messages]))
+            .values(attempts=col(Message.attempts) - 1, next_try_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _try_later(messages: Sequence[Message], now: datetime, trouble: str) -> None:
+    """Plan the next try of each, or give it up after the last one."""
+    for message in messages:
+        planned = next_try(
+            tries=message.attempts,
+            written_at=message.created_at,
+            now=now,
+            has_secret=has_secret(message.about),
+            share=_random.random(),
+        )
+        if planned is None:
+            _give_up(message, now, trouble)
         else:
-            held.next_try_at, held.body = None, ""
-            held.sent_at = now if state is MessageState.SENT else None
-        db.add(held)
-    if trouble:
-        _log.warning("letter %s (%s) not sent: %s", message_id, state.value, trouble)
-    return state is MessageState.SENT
+            _log.warning("letter %s waits: %s", message.id, _said(message, trouble))
+            _change(message, trouble=_said(message, trouble), next_try_at=planned)
+
+
+def _give_up(message: Message, now: datetime, trouble: str) -> None:
+    """The letter is dead: staff see it. Words that prove something are gone at once."""
+    _log.warning("letter %s given up: %s", message.id, _said(message, trouble))
+    kept = {"body": ""} if has_secret(message.about) else {}
+    _change(message, state=MessageState.FAILED, trouble=_said(message, trouble), dead_at=now, next_try_at=None, **kept)
+
+
+def _said(message: Message, trouble: str) -> str:
+    """What the server said, without the whole address that it repeats."""
+    return re.sub(re.escape(message.recipient), mask_email(message.recipient), trouble, flags=re.IGNORECASE)[:200]
+
+
+def _change(message: Message, **values: Any) -> None:
+    """Write down what came of a letter; one that was erased meanwhile, with its person, stays so."""
+    with transaction() as db:
+        db.execute(
+            sa.update(Message).where(col(Message.id) == message.id).values(**values).execution_options(synchronize_session=False)
+        )
 
 
 def _composed(server: MailServer, message: Message) -> Any:

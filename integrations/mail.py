@@ -2,6 +2,7 @@
 
 import smtplib
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -12,6 +13,10 @@ TIMEOUT_SECONDS = 10
 
 class TryLater(Exception):
     """The server is down, busy or said 4xx: the same letter may be taken later."""
+
+
+class Unreachable(TryLater):
+    """The server cannot be reached, or will not have us: no letter can be taken now."""
 
 
 class Refused(Exception):
@@ -73,28 +78,76 @@ def compose(
     return letter
 
 
-def send(server: MailServer, letter: EmailMessage) -> None:
-    """Hand the letter to the server. Raises TryLater or Refused with what the server said."""
-    try:
-        with _connected(server) as connection:
-            if server.user:
-                connection.login(server.user, server.password)
-            connection.send_message(letter)
-    except smtplib.SMTPRecipientsRefused as error:
-        code, said = next(iter(error.recipients.values()))
-        raise _by_code(code, said) from error
-    except smtplib.SMTPResponseException as error:
-        raise _by_code(error.smtp_code, error.smtp_error) from error
-    except (smtplib.SMTPException, OSError) as error:
-        raise TryLater(str(error)[:200]) from error
+class Conversation:
+    """One conversation with the server, for as many letters as there are; it is begun with the first one, and anew when it broke.
+
+    A letter that the server took and did not say so, because the line broke in between, counts as not taken: it will be
+    sent once more, under the same Message-ID.
+    """
+
+    def __init__(self, server: MailServer) -> None:
+        self._server = server
+        self._line: smtplib.SMTP | None = None
+
+    def __enter__(self) -> "Conversation":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            with suppress(smtplib.SMTPException, OSError):  # what was taken is taken, however it says goodbye
+                line.quit()
+            line.close()
+
+    def send(self, letter: EmailMessage) -> None:
+        """Hand the letter over. Raises Unreachable, TryLater or Refused with what the server said."""
+        line = self._ready()
+        try:
+            line.send_message(letter)
+        except smtplib.SMTPRecipientsRefused as error:
+            code, said = next(iter(error.recipients.values()))
+            raise _by_code(code, said) from error
+        except smtplib.SMTPResponseException as error:
+            raise _by_code(error.smtp_code, error.smtp_error) from error
+        except (smtplib.SMTPException, OSError) as error:
+            self._hang_up()
+            raise TryLater(str(error)[:200]) from error
+
+    def _ready(self) -> smtplib.SMTP:
+        """A line that is open: servers hang up after so many letters or minutes, and say so to the next command."""
+        if self._line is not None:
+            try:
+                if self._line.noop()[0] == 250:
+                    return self._line
+            except (smtplib.SMTPException, OSError):
+                pass
+            self._hang_up()
+        try:
+            self._line = _connected(self._server)
+            if self._server.user:
+                self._line.login(self._server.user, self._server.password)
+        except (smtplib.SMTPException, OSError) as error:
+            # A wrong password is 535: that is said of us, not of the letter.
+            self._hang_up()
+            raise Unreachable(str(error)[:200]) from error
+        return self._line
+
+    def _hang_up(self) -> None:
+        if self._line is not None:
+            self._line.close()
+        self._line = None
 
 
 def _connected(server: MailServer) -> smtplib.SMTP:
     if server.security == "tls":
         return smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context())
     connection = smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_SECONDS)
-    if server.security == "starttls":
-        connection.starttls(context=ssl.create_default_context())
+    try:
+        if server.security == "starttls":
+            connection.starttls(context=ssl.create_default_context())
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -16,7 +16,7 @@ from actions.bonus import expire_lots, grant_birthdays
 from actions.closing import erase_due_accounts
 from actions.letters import send_due
 from actions.provisioning import carry_out_due, end_what_ran_out
-from jobs import exports, figures, money
+from jobs import exports, figures, history, money
 
 Work = Callable[[datetime], int]
 
@@ -51,6 +51,7 @@ JOBS: tuple[Job, ...] = (
     Job("closing", "*/5 * * * *", erase_due_accounts),
     Job("figures", "*/5 * * * *", figures.refresh),
     Job("letters", "*/5 * * * * *", send_due),
+    Job("history", "30 4 * * *", history.forget),
 )
 
 AT_THE_GATEWAY = ("payments", "refunds")
