@@ -178,11 +178,13 @@ def test_many_letters_go_over_one_connection(server: Mailbox, monkeypatch: pytes
 
 
 def test_a_server_that_hangs_up_between_two_letters_still_gets_both_once(server: Mailbox, monkeypatch: pytest.MonkeyPatch):
-    async def hang_up(self, given: ServerSide, _session, _envelope, _said) -> str:
-        given.transport.abort()  # after so many minutes or letters: the next command finds nobody
-        return "221 bye"
+    taken = Mailbox.handle_DATA
 
-    monkeypatch.setattr(Mailbox, "handle_NOOP", hang_up, raising=False)
+    async def hang_up_after(self, given: ServerSide, session, envelope) -> str:
+        given.loop.call_soon(given.transport.close)  # after the answer, which is written before anything else runs
+        return await taken(self, given, session, envelope)
+
+    monkeypatch.setattr(Mailbox, "handle_DATA", hang_up_after)
     for name in ("first", "second"):
         write(to=f"{name}@street.example")
     assert send_due(clock.now()) == 2
