@@ -262,11 +262,13 @@ def newest_bills(db: Session, *, account_ids: Collection[int]) -> dict[int, tupl
 def billed_months(db: Session, *, account_ids: Sequence[int]) -> dict[int, list[BilledMonth]]:
     """Account → its bills, the oldest first."""
     rows = db.execute(
-        sa.select(col(Bill.billing_account_id), col(Bill.month_on), col(Bill.due_on), col(Bill.total_kopecks))
+        sa.select(
+            col(Bill.billing_account_id), col(Bill.month_on), col(Bill.issued_on), col(Bill.due_on), col(Bill.total_kopecks)
+        )
         .where(col(Bill.billing_account_id).in_(account_ids))
         .order_by(col(Bill.billing_account_id), col(Bill.month_on))
     )
     found: dict[int, list[BilledMonth]] = defaultdict(list)
-    for account_id, month_on, due_on, total in rows:
-        found[account_id].append(BilledMonth(month_on, due_on, total))
+    for account_id, *facts in rows.tuples():
+        found[account_id].append(BilledMonth(*facts))
     return found

@@ -9,21 +9,28 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from rules.billing import BillingTerms
+from rules.periods import next_month
 from rules.terms import BillingMode
 
 
 @dataclass(frozen=True, slots=True)
 class BilledMonth:
-    """A bill: its month, the last day to pay it in time, and its sum in kopecks."""
+    """A bill: its month, the day it was issued, the last day to pay it in time, and its sum in kopecks."""
 
     month_on: date
+    issued_on: date
     due_on: date
     total_kopecks: int
 
 
 def due_since(*, mode: BillingMode, bill: BilledMonth) -> date:
-    """The day on which the charges of a bill had to be paid: a prepaid month's on its 1st, a postpaid one's by the bill."""
-    return bill.month_on if mode is BillingMode.PREPAID else bill.due_on
+    """The day on which the charges of a bill had to be paid: a prepaid month's on its 1st, a postpaid one's by the bill.
+
+    Where billing itself was late, so is the day: nobody had to pay what was charged afterwards.
+    """
+    if mode is BillingMode.POSTPAID:
+        return bill.due_on
+    return bill.month_on if bill.issued_on <= next_month(bill.month_on) else bill.issued_on
 
 
 def debt_beyond_grace(
