@@ -1,7 +1,7 @@
 """What is known today of the months ahead of an account: its charges, what falls due, and the rules that pay it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -19,19 +19,18 @@ from models import (
     Option,
     OptionPrice,
     Order,
-    Plan,
-    PlanPrice,
     Region,
-    Subscription,
 )
+from queries.billing_day import Charged, billed_months, charged, connected, newest_bills
 from queries.dues import due_on_accounts
 from queries.figures import ACCOUNTING_TIME, month_begins_at
 from rules.autopay import RuleDraft
-from rules.billing import PricedItem, monthly_charges
+from rules.billing import Connected, Price, ServiceDays, charged_month, month_behind
 from rules.periods import month_start, next_month, previous_month
-from rules.rehearsal import DAYS, OneOff, PlannedCharge, StandingRule, charges_ahead
-from rules.terms import AccountStatus, AutopayResult, AutopayState, BillingMode, OrderKind, Recurrence
+from rules.rehearsal import DAYS, AccountAhead, StandingRule
+from rules.terms import AccountStatus, AutopayResult, AutopayState, OrderKind, Recurrence
 from rules.visitor import Visitor
+from settings import operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,27 +38,18 @@ class Outlook:
     """What an account's future depends on, as it is known today; sums in kopecks.
 
     `monthly` is what the next month costs. `rules` are all rules that run, the visitor's and those of others who pay the
-    account, by their id. `time_zone` is the account's: its days and hours are the rules'.
+    account, by their id. `time_zone` is the account's: its days and hours are the rules', and `today` is its day.
     """
 
-    balance_kopecks: int
+    account: AccountAhead
     monthly_kopecks: int
-    due_kopecks: int
-    mode: BillingMode
-    status: AccountStatus
+    rules: tuple[StandingRule, ...]
     time_zone: str
     today: date
-    """The account's day."""
-    charges: tuple[PlannedCharge, ...]
-    rules: tuple[StandingRule, ...]
-
-    @property
-    def is_suspended(self) -> bool:
-        return self.status is AccountStatus.SUSPENDED
 
 
 def outlooks(db: Session, *, visitor: Visitor, now: datetime, account_id: int | None = None) -> dict[int, Outlook]:
-    """What is known of each of the visitor's accounts (or of one of them), by its id."""
+    """What is known of each of the visitor's accounts that are not closed (or of one of them), by its id."""
     mine = access.reachable(visitor)
     if account_id is not None:
         mine = mine.where(col(Attachment.billing_account_id) == account_id)
@@ -70,115 +60,92 @@ def outlooks(db: Session, *, visitor: Visitor, now: datetime, account_id: int | 
         .where(col(BillingAccount.id).in_(mine), col(BillingAccount.status) != AccountStatus.CLOSED)
     ).all()
     accounts = [account for account, *_ in rows]
+    ids = [account.id for account in accounts]
     owed = due_on_accounts(db, accounts=[account for account, balance, _ in rows if balance < 0], now=now)
-    items, once = connected_items(db, account_ids=[account.id for account in accounts], now=now)
     rules = _standing(db, visitor, accounts, {account.id: zone for account, _, zone in rows}, now)
-    billing_day = now.astimezone(ACCOUNTING_TIME).date()
+    month = month_start(now.astimezone(ACCOUNTING_TIME).date())
+    has = _connected(db, ids, now)
+    before, bills = charged(db, account_ids=ids, month_on=previous_month(month)), billed_months(db, account_ids=ids)
+    newest = newest_bills(db, account_ids=ids)
     known = {}
     for account, balance, zone in rows:
-        is_served = account.status is AccountStatus.ACTIVE
-        of_next = monthly_charges(month_on=next_month(billing_day), items=items[account.id])
-        known[account.id] = Outlook(
+        charges = before.get(account.id, [])
+        of_next = month_behind(
+            month_on=next_month(month), connected=[item for item in has[account.id] if not item.once], service=_ALWAYS
+        )
+        ahead = AccountAhead(
             balance_kopecks=balance,
-            monthly_kopecks=sum(charge.amount_kopecks for charge in of_next) if is_served else 0,
             due_kopecks=owed.get(account.id, 0),
             mode=account.mode,
+            next_billing_on=next_month(account.billed_on or account.opened_on),
+            connected=tuple(has[account.id]),
             status=account.status,
+            status_since_on=account.status_since_on,
+            bills=tuple(bills.get(account.id, ())),
+            unbilled=tuple((_month_of(charge), charge.amount_kopecks) for charge in charges if not charge.billed),
+            charged_for=frozenset(_product(charge) for charge in charges if _month_of(charge) == month),
+            due_days=newest[account.id][1] if account.id in newest else operator().billing.due_days,
+        )
+        is_served = account.status is AccountStatus.ACTIVE
+        known[account.id] = Outlook(
+            account=ahead,
+            monthly_kopecks=sum(charge.amount_kopecks for charge in of_next) if is_served else 0,
+            rules=tuple(rules[account.id]),
             time_zone=zone,
             today=now.astimezone(ZoneInfo(zone)).date(),
-            charges=tuple(
-                charges_ahead(
-                    mode=account.mode,
-                    items=items[account.id],
-                    once=once[account.id],
-                    today=billing_day,
-                    days=DAYS + 1,  # somewhere it is tomorrow already
-                    billed_on=account.billed_on,
-                )
-            )
-            if is_served
-            else (),
-            rules=tuple(rules[account.id]),
         )
     return known
 
 
-def connected_items(
-    db: Session, *, account_ids: Sequence[int], now: datetime
-) -> tuple[dict[int, list[PricedItem]], dict[int, list[OneOff]]]:
-    """What is connected on each account from the month before on, at every price that is known, to the day on which it ends.
+_ALWAYS = ServiceDays(None, None)
 
-    An open order to disconnect ends its option on its day; one to connect begins it. Options that are paid once come apart.
-    """
-    begins = previous_month(now.astimezone(ACCOUNTING_TIME).date())
-    rows = db.execute(
-        sa.select(Subscription, col(Plan.code), Option)
-        .outerjoin(Plan, col(Plan.id) == col(Subscription.plan_id))
-        .outerjoin(Option, col(Option.id) == col(Subscription.option_id))
+
+def _month_of(charge: Charged) -> date:
+    """The month that a charge is for: as its key says, else that of its moment."""
+    return charged_month(charge.key) or month_start(charge.occurred_at.astimezone(ACCOUNTING_TIME).date())
+
+
+def _product(charge: Charged) -> tuple[str, int]:
+    return ("plan", charge.plan_id) if charge.plan_id is not None else ("option", charge.option_id or 0)
+
+
+def _connected(db: Session, account_ids: Sequence[int], now: datetime) -> dict[int, list[Connected]]:
+    """What billing will find connected: what works, to the day on which it ends, and what is ordered, from the day on which it
+    begins; at the prices that are known and announced."""
+    today = now.astimezone(ACCOUNTING_TIME).date()
+    has: dict[int, list[Connected]] = defaultdict(list)
+    found = connected(db, account_ids=account_ids, since=previous_month(today), day=today + timedelta(days=DAYS + 1))
+    for account_id, items in found.items():
+        has[account_id] += items
+    coming = db.execute(
+        sa.select(Order, Option)
+        .join(Option, col(Option.id) == col(Order.option_id))
         .where(
-            col(Subscription.billing_account_id).in_(account_ids),
-            sa.or_(col(Subscription.ended_on).is_(None), col(Subscription.ended_on) > begins),
+            col(Order.billing_account_id).in_(account_ids),
+            col(Order.closed_at).is_(None),
+            col(Order.kind) == OrderKind.CONNECT,
+            col(Option.recurrence) == Recurrence.MONTHLY,
         )
-        .order_by(col(Subscription.id))
     ).all()
-    orders = list(db.exec(select(Order).where(col(Order.billing_account_id).in_(account_ids), col(Order.closed_at).is_(None))))
-    coming = {order.option_id for order in orders if order.kind is OrderKind.CONNECT}
-    options = {option.id: option for _, _, option in rows if option is not None}
-    if coming - set(options):
-        options |= {option.id: option for option in db.exec(select(Option).where(col(Option.id).in_(coming)))}
-    plan_prices = _prices(db, PlanPrice.plan_id, PlanPrice.monthly_kopecks, {each.plan_id for each, *_ in rows if each.plan_id})
-    option_prices = _prices(db, OptionPrice.option_id, OptionPrice.price_kopecks, set(options))
-    leaving = {
-        (order.billing_account_id, order.option_id): order.effective_on for order in orders if order.kind is OrderKind.DISCONNECT
-    }
-    items: dict[int, list[PricedItem]] = defaultdict(list)
-    once: dict[int, list[OneOff]] = defaultdict(list)
-    for subscription, plan_code, option in rows:
-        account_id = subscription.billing_account_id
-        ends = [subscription.ended_on, subscription.ends_on]
-        if option is None:
-            items[account_id] += _priced(plan_code, "plan", plan_prices[subscription.plan_id or 0], subscription.started_on, ends)
-        elif option.recurrence is Recurrence.ONCE:
-            price = _price_on(option_prices[option.id], subscription.started_on)
-            once[account_id].append(OneOff(subscription.started_on, price))
-        else:
-            ends.append(leaving.get((account_id, option.id)))
-            items[account_id] += _priced(option.code, "option", option_prices[option.id], subscription.started_on, ends)
-    for order in orders:
-        option = options.get(order.option_id)
-        if order.kind is OrderKind.CONNECT and option is not None and option.recurrence is Recurrence.MONTHLY:
-            begins_on, prices = order.effective_on, option_prices[option.id]
-            items[order.billing_account_id] += _priced(option.code, "option", prices, begins_on, [])
-    return items, once
-
-
-def _prices(db: Session, of: int, price: int, ids: Iterable[int]) -> dict[int, list[tuple[date, int]]]:
-    """Every price of these, known for the past and announced for the future, the oldest first."""
-    table = PlanPrice if of is PlanPrice.plan_id else OptionPrice
-    found: dict[int, list[tuple[date, int]]] = defaultdict(list)
-    for id_, valid_from, kopecks in db.execute(
-        sa.select(col(of), col(table.valid_from_on), col(price)).where(col(of).in_(list(ids))).order_by(col(table.valid_from_on))
-    ):
-        found[id_].append((valid_from, kopecks))
-    return found
-
-
-def _price_on(prices: Sequence[tuple[date, int]], on: date) -> int:
-    return next((kopecks for valid_from, kopecks in reversed(prices) if valid_from <= on), 0)
-
-
-def _priced(
-    code: str, kind: str, prices: Sequence[tuple[date, int]], begins: date, ends: Sequence[date | None]
-) -> Iterable[PricedItem]:
-    """The item at each of its prices, one after the other."""
-    end = min((each for each in ends if each is not None), default=None)
-    for place, (valid_from, kopecks) in enumerate(prices):
-        until = prices[place + 1][0] if place + 1 < len(prices) else None
-        last = min((each for each in (end, until) if each is not None), default=None)
-        first = max(begins, valid_from)
-        if last is None or last > first:
-            to_on = None if last is None else last - timedelta(days=1)
-            yield PricedItem(code, "plan" if kind == "plan" else "option", kopecks, first, to_on)
+    if coming:
+        prices: dict[int, list[Price]] = defaultdict(list)
+        for option_id, since, kopecks in db.execute(
+            sa.select(col(OptionPrice.option_id), col(OptionPrice.valid_from_on), col(OptionPrice.price_kopecks))
+            .where(col(OptionPrice.option_id).in_([option.id for _, option in coming]))
+            .order_by(col(OptionPrice.valid_from_on))
+        ):
+            prices[option_id].append((since, kopecks))
+        for order, option in coming:
+            has[order.billing_account_id].append(
+                Connected(
+                    kind="option",
+                    product_id=option.id,
+                    product_code=option.code,
+                    prices=prices[option.id],
+                    started_on=order.effective_on,
+                )
+            )
+    return has
 
 
 def _standing(

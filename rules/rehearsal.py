@@ -1,7 +1,7 @@
 """Autopay rehearsed: the charges that are known beforehand, and what rules make of them, day by day.
 
-It decides by the same rules as the days themselves when they come: `rules.billing` for what a month costs, `rules.autopay` for
-what a run pays. All sums are kopecks; a day's balance is the one it ends with.
+It decides by the same rules as the days themselves when they come: `rules.billing` for what billing day charges, `rules.blocking`
+for who is blocked then, `rules.autopay` for what a run pays. All sums are kopecks; a day's balance is the one it ends with.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,10 @@ from datetime import date, timedelta
 from typing import Literal
 
 from rules.autopay import AutopayTerms, RuleDraft, amount_to_pay, next_run_on, period_key
-from rules.billing import PricedItem, monthly_charges
-from rules.periods import month_end, month_start, months_between, next_month, previous_month
-from rules.terms import AutopayAmount, AutopayTrigger, BillingMode
+from rules.billing import BillingTerms, Connected, MonthCharge, month_ahead, month_behind, rest_of_month, service_days
+from rules.blocking import BilledMonth, debt_beyond_grace
+from rules.periods import month_start, next_month, previous_month
+from rules.terms import AccountStatus, AutopayAmount, AutopayTrigger, BillingMode
 
 DAYS = 90
 BILLING_DAY = 1
@@ -24,20 +25,24 @@ ROUND_KOPECKS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class OneOff:
-    """An option that is paid once, connected on that day."""
+class AccountAhead:
+    """An account as it stands today, with all that billing will go by. Kopecks.
 
-    on: date
-    price_kopecks: int
+    `unbilled` are charges that no bill has yet, each with its month; `charged_for` what this month was charged for already;
+    `next_billing_on` the billing day that it has not been through, in the past when one was missed.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class PlannedCharge:
-    """What billing day takes: the sum, above 0, for the month that begins on `month_on`."""
-
-    on: date
-    month_on: date
-    amount_kopecks: int
+    balance_kopecks: int
+    due_kopecks: int
+    mode: BillingMode
+    next_billing_on: date
+    connected: tuple[Connected, ...] = ()
+    status: AccountStatus = AccountStatus.ACTIVE
+    status_since_on: date = date.min
+    bills: tuple[BilledMonth, ...] = ()
+    unbilled: tuple[tuple[date, int], ...] = ()
+    charged_for: frozenset[tuple[str, int]] = frozenset()
+    due_days: int = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +65,14 @@ class StandingRule:
 
 @dataclass(frozen=True, slots=True)
 class ForecastEvent:
-    """A day on which money moves: the sum is above 0, the kind says which way. Or a run that pays nothing, 0, and why.
+    """A day on which money moves: the sum is above 0, the kind says which way. Or, with 0, a run that pays nothing, and why; or
+    that the account is blocked for its debt, or works again.
 
-    `rule` is the place of the rule among those given, None for a charge.
+    `rule` is the place of the rule among those given; None when no rule did it.
     """
 
     on: date
-    kind: Literal["charge", "autopay", "skipped"]
+    kind: Literal["charge", "autopay", "skipped", "blocked", "resumed"]
     amount_kopecks: int
     balance_after_kopecks: int
     rule: int | None = None
@@ -88,34 +94,87 @@ class Rehearsal:
     lowest_kopecks: int
     lowest_on: date
     below_zero_from: date | None
+    blocked_on: date | None
     ends_with_kopecks: int
 
 
-def charges_ahead(
-    *,
-    mode: BillingMode,
-    items: Sequence[PricedItem],
-    once: Sequence[OneOff] = (),
-    today: date,
-    days: int = DAYS,
-    billed_on: date | None = None,
-) -> list[PlannedCharge]:
-    """What the billing days from today to `days` later take, in their order.
+@dataclass(slots=True)
+class _Account:
+    """An account on its way through the days: as `actions.billing` charges and `actions.blocking` blocks and frees it."""
 
-    On the 1st a prepaid account pays the month that begins, a postpaid one gets the bill of the month that ended, with what
-    was connected once in it. `billed_on` is the last billing day that has been; one that was missed since is made up for
-    today. None: this month's is over.
-    """
-    last, known = today + timedelta(days=days), billed_on or month_start(today)
-    charges = []
-    for day in months_between(next_month(known), last):
-        month = day if mode is BillingMode.PREPAID else previous_month(day)
-        amount = sum(charge.amount_kopecks for charge in monthly_charges(month_on=month, items=items))
-        if mode is BillingMode.POSTPAID:
-            amount += sum(each.price_kopecks for each in once if month <= each.on <= month_end(month))
-        if amount > 0:
-            charges.append(PlannedCharge(max(day, today), month, amount))
-    return charges
+    facts: AccountAhead
+    terms: BillingTerms
+    balance: int
+    due: int
+    status: AccountStatus
+    since_on: date
+    next_on: date
+    bills: list[BilledMonth]
+    unbilled: list[tuple[date, int]]
+    charged_for: set[tuple[date, str, int]]
+    events: list[ForecastEvent]
+
+    @classmethod
+    def of(cls, facts: AccountAhead, terms: BillingTerms, today: date) -> "_Account":
+        return cls(
+            facts=facts,
+            terms=terms,
+            balance=facts.balance_kopecks,
+            due=facts.due_kopecks,
+            status=facts.status,
+            since_on=facts.status_since_on,
+            next_on=facts.next_billing_on,
+            bills=list(facts.bills),
+            unbilled=list(facts.unbilled),
+            charged_for={(month_start(today), kind, product) for kind, product in facts.charged_for},
+            events=[],
+        )
+
+    def note(self, on: date, kind: Literal["charge", "autopay", "skipped", "blocked", "resumed"], amount: int = 0) -> None:
+        self.events.append(ForecastEvent(on, kind, amount, self.balance))
+
+    def bill(self, on: date) -> None:
+        """The billing day that is next: the month that ended (postpaid), its bill, blocking, the month that begins (prepaid)."""
+        day, month = self.next_on, previous_month(self.next_on)
+        service = service_days(status=self.status, since_on=self.since_on)
+        if self.facts.mode is BillingMode.POSTPAID:
+            self.charge(month_behind(month_on=month, connected=self.facts.connected, service=service), month, on)
+        if not self.bills or self.bills[-1].month_on < month:
+            total = sum(kopecks for of, kopecks in self.unbilled if of <= month)
+            issued_on = max(day, on)
+            if total:
+                self.bills.append(BilledMonth(month, issued_on, issued_on + timedelta(days=self.facts.due_days), total))
+            self.unbilled = [(of, kopecks) for of, kopecks in self.unbilled if of > month]
+        self.due = max(0, -self.balance)
+        if self.status is AccountStatus.ACTIVE and debt_beyond_grace(
+            balance_kopecks=self.balance, mode=self.facts.mode, bills=self.bills, billing_day=day, terms=self.terms
+        ):
+            self.status, self.since_on = AccountStatus.BLOCKED, day
+            self.note(on, "blocked")
+        elif self.facts.mode is BillingMode.PREPAID:
+            self.charge(month_ahead(month_on=day, connected=self.facts.connected, service=service), day, on)
+        self.next_on = next_month(day)
+
+    def charge(self, charges: Sequence[MonthCharge], month: date, on: date) -> None:
+        amount = sum(each.amount_kopecks for each in charges)
+        if amount:
+            self.balance -= amount
+            self.due = max(0, -self.balance)
+            self.unbilled.append((month, amount))
+            self.charged_for |= {(month, each.kind, each.product_id) for each in charges}
+            self.note(on, "charge", amount)
+
+    def receive(self, on: date, amount: int, rule: int) -> None:
+        """A payment. Who was blocked and owes nothing now works again, and a prepaid one is charged the rest of the month."""
+        self.balance, self.due = self.balance + amount, max(0, self.due - amount)
+        self.events.append(ForecastEvent(on, "autopay", amount, self.balance, rule))
+        if self.status is AccountStatus.BLOCKED and self.balance >= 0:
+            self.status, self.since_on = AccountStatus.ACTIVE, on
+            self.note(on, "resumed")
+            if self.facts.mode is BillingMode.PREPAID:
+                month = month_start(on)
+                rest = rest_of_month(today=on, connected=self.facts.connected)
+                self.charge([each for each in rest if (month, each.kind, each.product_id) not in self.charged_for], month, on)
 
 
 @dataclass(slots=True)
@@ -156,20 +215,17 @@ class _Running:
 def forecast(
     *,
     rules: Sequence[StandingRule],
-    balance_kopecks: int,
-    due_kopecks: int,
-    charges: Sequence[PlannedCharge],
+    account: AccountAhead,
     today: date,
     days: int = DAYS,
     terms: AutopayTerms,
-    is_suspended: bool = False,
+    billing: BillingTerms,
 ) -> list[ForecastEvent]:
     """Charges and runs from today (what is still to come of it) to `days` later; every payment is taken to succeed.
 
-    A day goes as it does live: the charges; threshold rules that wait, which the charge itself sets off; then whatever is
-    planned for the day's hour, one after the other. What falls due is `due_kopecks` until the first charge and the debt
-    after it. The balance after the last event is the balance now, less the charges, plus the payments. A threshold rule
-    that may not pay is said once a month. While the account is suspended no rule pays.
+    A day goes as it does live: billing; threshold rules that wait, which the charge itself sets off; then whatever is planned
+    for the day's hour, one after the other. The balance after the last event is the balance now, less the charges, plus the
+    payments. A threshold rule that may not pay is said once a month. While the account is suspended no rule pays.
     """
     running = [
         _Running(
@@ -182,14 +238,11 @@ def forecast(
         )
         for place, rule in enumerate(rules)
     ]
-    events: list[ForecastEvent] = []
-    balance, due = balance_kopecks, due_kopecks
+    going = _Account.of(account, billing, today)
 
     def pay(each: _Running, on: date, amount: int) -> None:
-        nonlocal balance, due
-        balance, due = balance + amount, max(0, due - amount)
         each.paid += amount
-        events.append(ForecastEvent(on, "autopay", amount, balance, each.place))
+        going.receive(on, amount, each.place)
 
     def run(each: _Running, on: date) -> None:
         period = each.turn(on)
@@ -197,32 +250,30 @@ def forecast(
             return
         found = amount_to_pay(
             draft=each.rule.draft,
-            balance_kopecks=balance,
-            due_kopecks=due,
+            balance_kopecks=going.balance,
+            due_kopecks=going.due,
             paid_this_month_kopecks=each.paid,
             terms=terms,
         )
         if found.reason == "above_threshold":
             each.next_on, each.retry_period = None, ""
             return
-        reason = "account_suspended" if is_suspended and found.reason == "pay" else found.reason
+        is_suspended = going.status is AccountStatus.SUSPENDED and found.reason == "pay"
+        reason = "account_suspended" if is_suspended else found.reason
         each.had |= {period, period_key(trigger=each.rule.draft.trigger, on=on)} if each.by_threshold else {period}
         if reason == "pay":
             pay(each, on, found.amount_kopecks)
         elif not each.by_threshold or each.told != month_start(on):
             each.told = month_start(on)
-            events.append(ForecastEvent(on, "skipped", 0, balance, each.place, reason))
+            going.events.append(ForecastEvent(on, "skipped", 0, going.balance, each.place, reason))
         each.go_on(on)
 
     for each in running:
         if each.rule.pending_kopecks:
             pay(each, today, each.rule.pending_kopecks)
     for on in (today + timedelta(days=ahead) for ahead in range(days + 1)):
-        for charge in charges:
-            if max(charge.on, today) == on:
-                balance -= charge.amount_kopecks
-                due = max(0, -balance)
-                events.append(ForecastEvent(on, "charge", charge.amount_kopecks, balance))
+        while going.next_on <= on:
+            going.bill(on)
         if on != today and on.day == 1:
             for each in running:
                 each.paid = 0
@@ -231,7 +282,7 @@ def forecast(
             run(each, on)
             if not each.by_threshold:
                 run(each, on)
-    return events
+    return going.events
 
 
 def _by_calendar(draft: RuleDraft, first: date) -> date | None:
@@ -241,25 +292,15 @@ def _by_calendar(draft: RuleDraft, first: date) -> date | None:
 def rehearse(
     *,
     rules: Sequence[StandingRule],
-    balance_kopecks: int,
-    due_kopecks: int,
-    charges: Sequence[PlannedCharge],
+    account: AccountAhead,
     today: date,
     days: int = DAYS,
     terms: AutopayTerms,
-    is_suspended: bool = False,
+    billing: BillingTerms,
 ) -> Rehearsal:
     """`forecast` with what it comes to."""
-    events = forecast(
-        rules=rules,
-        balance_kopecks=balance_kopecks,
-        due_kopecks=due_kopecks,
-        charges=charges,
-        today=today,
-        days=days,
-        terms=terms,
-        is_suspended=is_suspended,
-    )
+    events = forecast(rules=rules, account=account, today=today, days=days, terms=terms, billing=billing)
+    balance_kopecks = account.balance_kopecks
     ends = {today: balance_kopecks, **{event.on: event.balance_after_kopecks for event in events}}
     lowest_on = min(ends, key=lambda on: (ends[on], on))
     paid = [event.amount_kopecks for event in events if event.kind == "autopay"]
@@ -271,6 +312,7 @@ def rehearse(
         lowest_kopecks=ends[lowest_on],
         lowest_on=lowest_on,
         below_zero_from=min((on for on, balance in ends.items() if balance < 0), default=None),
+        blocked_on=next((event.on for event in events if event.kind == "blocked"), None),
         ends_with_kopecks=events[-1].balance_after_kopecks if events else balance_kopecks,
     )
 

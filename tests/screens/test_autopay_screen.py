@@ -11,6 +11,7 @@ import clock
 from db import reading, transaction
 from models import Attachment, AutopayRule, AutopayRun, BillingAccount, Region
 from rules.autopay import PayReason
+from rules.periods import month_start
 from rules.terms import AutopayAmount, AutopayResult, AutopayState, AutopayTrigger, BillingMode, DeclineReason, Language, Right
 from tests.driver import Screen, open_screen
 from tests.money.world import World
@@ -29,6 +30,8 @@ class Home:
             self.mobile, self.internet = world.account(self.anna), world.account(self.anna, mode=BillingMode.POSTPAID)
             for account in (self.mobile, self.internet):
                 world.connect(account, 60_000)
+                account.billed_on = month_start(clock.today())
+                db.add(account)
             self.card, self.second = world.card(self.anna), world.card(self.anna, last_four="2208")
 
     def screen(self, language: Language = Language.RU, **query: str) -> Screen:

@@ -12,15 +12,15 @@ from queries.autopay import Rule, Run
 from queries.cards import Card
 from queries.rehearsal import Outlook
 from rules.autopay import RuleDraft
-from rules.rehearsal import DAYS, ForecastEvent, Rehearsal, rehearse
-from rules.terms import AutopayAmount, AutopayResult, AutopayState, AutopayTrigger
+from rules.rehearsal import DAYS, ForecastEvent, Rehearsal, StandingRule, rehearse
+from rules.terms import AccountStatus, AutopayAmount, AutopayResult, AutopayState, AutopayTrigger
 from settings import operator
 from texts import day, md, money, t, tn
 from texts.formats import NO_BREAK
 from ui.widgets.account import account_name
 from ui.widgets.names import told_apart
 
-TERMS = operator().autopay
+TERMS, BILLING = operator().autopay, operator().billing
 TRIES = 1 + len(TERMS.retry_days)
 UPCOMING = 6
 """How many of the charges to come are listed."""
@@ -105,16 +105,10 @@ def usable(cards: Sequence[Card], today: date | None = None) -> list[Card]:
 
 
 # --- what it will do ----------------------------------------------------------------------------------------
-def rehearsed(known: Outlook) -> Rehearsal:
-    """The next 90 days of an account with the rules that stand."""
+def rehearsed(known: Outlook, rules: Sequence[StandingRule] | None = None) -> Rehearsal:
+    """The next 90 days of an account with the rules that stand, or with these."""
     return rehearse(
-        rules=known.rules,
-        balance_kopecks=known.balance_kopecks,
-        due_kopecks=known.due_kopecks,
-        charges=known.charges,
-        today=known.today,
-        terms=TERMS,
-        is_suspended=known.is_suspended,
+        rules=known.rules if rules is None else rules, account=known.account, today=known.today, terms=TERMS, billing=BILLING
     )
 
 
@@ -128,7 +122,7 @@ def runs_ahead(rule: Rule, known: Outlook) -> list[ForecastEvent]:
 def what_next(rule: Rule, known: Outlook, time_zone: str) -> str:
     """When a running rule charges next, how much and why, as far as that is known. `time_zone`: the reader's."""
     ahead = runs_ahead(rule, known)
-    if known.is_suspended:
+    if known.account.status is AccountStatus.SUSPENDED:
         return t("autopay.ahead.account_suspended")
     if rule.attempt > 1 and rule.due_at is not None and rule.runs and rule.runs[0].result is AutopayResult.DECLINED:
         when = _when(rule, rule.due_at.astimezone(ZoneInfo(rule.time_zone)).date(), known.today, time_zone)

@@ -11,12 +11,12 @@ from queries.autopay import PayableAccount
 from queries.rehearsal import Outlook
 from rules.autopay import RuleDraft
 from rules.numbers import format_account_number
-from rules.rehearsal import DAYS, ForecastEvent, Rehearsal, StandingRule, other_kind, rehearse
+from rules.rehearsal import DAYS, ForecastEvent, Rehearsal, StandingRule, other_kind
 from rules.terms import AccountStatus, AutopayAmount, AutopayTrigger, BillingMode
 from texts import day, money, t, tn
 from ui.charts.rehearsal import rehearsal as rehearsal_chart
 from ui.widgets.account import account_name
-from ui.widgets.autopay import TERMS, open_view
+from ui.widgets.autopay import TERMS, open_view, rehearsed
 from ui.widgets.chart import drawn, show_chart
 from ui.widgets.names import told_apart
 
@@ -50,7 +50,7 @@ def ways_of(known: Outlook, *, draft: RuleDraft | None = None, rule_id: int = 0)
         changed = replace(standing, draft=draft, planned_on=None, retry_period="")
         own = [*(rule for rule in own if rule.rule_id != rule_id), changed]
     if not own:
-        own = [StandingRule(suggested(known.mode))]
+        own = [StandingRule(suggested(known.account.mode))]
     stands = draft is None and any(rule.rule_id for rule in own)
     found = []
     if len(own) > 1:
@@ -61,23 +61,14 @@ def ways_of(known: Outlook, *, draft: RuleDraft | None = None, rule_id: int = 0)
         (mine,) = own
         said = in_full(mine.draft)
         found.append(_way("now", short(mine.draft), t("autopay.way.now", way=said) if stands else said, (*others, mine), known))
-        other = other_kind(draft=mine.draft, mode=known.mode, monthly_kopecks=known.monthly_kopecks, terms=TERMS)
+        other = other_kind(draft=mine.draft, mode=known.account.mode, monthly_kopecks=known.monthly_kopecks, terms=TERMS)
         found.append(_way("other", short(other), in_full(other), (*others, StandingRule(other)), known))
     found.append(_way("none", t("autopay.way.none"), t("autopay.way.none"), others, known))
     return found
 
 
 def _way(look: str, name: str, said: str, rules: tuple[StandingRule, ...], known: Outlook) -> Way:
-    seen = rehearse(
-        rules=rules,
-        balance_kopecks=known.balance_kopecks,
-        due_kopecks=known.due_kopecks,
-        charges=known.charges,
-        today=known.today,
-        terms=TERMS,
-        is_suspended=known.is_suspended,
-    )
-    return Way(look, name, said, rules, seen)
+    return Way(look, name, said, rules, rehearsed(known, rules))
 
 
 def suggested(mode: BillingMode) -> RuleDraft:
@@ -120,10 +111,18 @@ def _lowest(seen: Rehearsal, known: Outlook) -> str:
     lowest = money(seen.lowest_kopecks, exact=False)
     if seen.below_zero_from is None:
         return t("autopay.rehearsal.lowest", lowest=lowest)
-    since = seen.below_zero_from
-    if since == known.today and known.balance_kopecks < 0:
-        return t("autopay.rehearsal.below_now", lowest=lowest)
-    return t("autopay.rehearsal.below", day=day(since, this_year=known.today.year), lowest=lowest)
+    facts = {"day": _day(seen.below_zero_from, known), "lowest": lowest, "blocked": ""}
+    if seen.blocked_on is not None:
+        facts["blocked"] = t("autopay.rehearsal.and_blocked", day=_day(seen.blocked_on, known))
+    return t("autopay.rehearsal.below_now" if _is_below(seen, known) else "autopay.rehearsal.below", **facts)
+
+
+def _is_below(seen: Rehearsal, known: Outlook) -> bool:
+    return seen.below_zero_from == known.today and known.account.balance_kopecks < 0
+
+
+def _day(on: date, known: Outlook) -> str:
+    return day(on, this_year=known.today.year)
 
 
 def difference(ways: Sequence[Way]) -> str:
@@ -140,23 +139,25 @@ def difference(ways: Sequence[Way]) -> str:
 
 
 def _title(way: Way, known: Outlook) -> str:
-    since = way.seen.below_zero_from
-    if since is not None and not known.is_suspended:
-        if since == known.today:
+    seen = way.seen
+    if seen.blocked_on is not None:
+        return t("autopay.rehearsal.title_blocked", day=_day(seen.blocked_on, known))
+    if seen.below_zero_from is not None:
+        if _is_below(seen, known):
             return t("autopay.rehearsal.title_below_now")
-        return t("autopay.rehearsal.title_below", day=day(since, this_year=known.today.year))
-    lowest = money(way.seen.lowest_kopecks, exact=False)
-    if not way.seen.payments:
+        return t("autopay.rehearsal.title_below", day=_day(seen.below_zero_from, known))
+    lowest = money(seen.lowest_kopecks, exact=False)
+    if not seen.payments:
         return t("autopay.rehearsal.title_none", lowest=lowest)
-    return tn("autopay.rehearsal.title", way.seen.payments, sum=money(way.seen.paid_kopecks, exact=False), lowest=lowest)
+    return tn("autopay.rehearsal.title", seen.payments, sum=money(seen.paid_kopecks, exact=False), lowest=lowest)
 
 
 # --- shown --------------------------------------------------------------------------------------------------
 def show_rehearsal(known: Outlook, *, draft: RuleDraft | None = None, rule_id: int = 0) -> None:
     """The chart, what it means in roubles, and the events as a table."""
     ways = ways_of(known, draft=draft, rule_id=rule_id)
-    if known.status is not AccountStatus.ACTIVE:
-        st.info(t(f"autopay.rehearsal.{known.status.value}"), icon=":material/info:")
+    if known.account.status is not AccountStatus.ACTIVE:
+        st.info(t(f"autopay.rehearsal.{known.account.status.value}"), icon=":material/info:")
     told = [f"{way.said}: {what_it_means(way, known)}" for way in ways]
     facts = {
         "today": known.today,
@@ -172,14 +173,14 @@ def show_rehearsal(known: Outlook, *, draft: RuleDraft | None = None, rule_id: i
         st.caption(t("autopay.rehearsal.others"))
     with st.expander(t("autopay.rehearsal.table"), icon=":material/table_rows:"):
         _table(ways, known)
-    st.caption(t("autopay.rehearsal.note", balance=money(known.balance_kopecks), day=day(known.today)))
+    st.caption(t("autopay.rehearsal.note", balance=money(known.account.balance_kopecks), day=day(known.today)))
 
 
 def _days(ways: Sequence[Way], known: Outlook) -> pd.DataFrame:
     """A row per way and day: the balance that the day ends with, and what was paid."""
     rows = []
     for way in ways:
-        balance = known.balance_kopecks
+        balance = known.account.balance_kopecks
         ends = {event.on: event.balance_after_kopecks for event in way.seen.events}
         paid: dict[date, int] = {}
         for event in way.seen.events:
@@ -220,6 +221,8 @@ def _table(ways: Sequence[Way], known: Outlook) -> None:
 def _row(event: ForecastEvent, way: Way, known: Outlook) -> tuple[str, str, str, str]:
     if event.kind == "charge":
         what, sum_ = t("autopay.charge"), money(-event.amount_kopecks, signed=True)
+    elif event.kind in ("blocked", "resumed"):
+        what, sum_ = t(f"autopay.rehearsal.event.{event.kind}"), "—"
     elif event.kind == "skipped":
         what, sum_ = t(f"autopay.rehearsal.skipped.{event.reason}"), "—"
     else:
