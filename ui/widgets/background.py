@@ -1,7 +1,7 @@
 """The background on screen: what waits, what failed, what was done when; and the letters that nobody would take."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 import streamlit as st
@@ -52,7 +52,7 @@ def show_state() -> None:
     st.subheader(t("background.waits"), anchor=False)
     with st.grid(4, min_column_width=158, gap="small"):
         for queue in queues:
-            _tile(queue, queue in late, visitor, now)
+            _tile(queue, queue in late, now)
     if failed:
         st.subheader(t("background.failures"), anchor=False)
         with st.container(gap="xsmall"):
@@ -60,18 +60,17 @@ def show_state() -> None:
                 _failure(failure, visitor, now)
 
 
-def _tile(queue: Queue, late: bool, visitor: Visitor, now: datetime) -> None:
+def _tile(queue: Queue, late: bool, now: datetime) -> None:
     told = None
     if queue.count and queue.since is not None:
-        key = "background.next_at" if queue.since > now else "background.since"
-        told = t(key, moment=_time(queue.since, visitor, now))
+        key = "background.ahead" if queue.since > now else "background.long" if late else "background.for"
+        told = t(key, span=_span(abs(now - queue.since)))
     st.metric(
         t(f"background.queue.{queue.name}"),
         number(queue.count),
         told,
         delta_color="orange" if late else "off",
         delta_arrow="off",
-        delta_description=t("background.late") if late else None,
         help=t(f"background.queue.{queue.name}.help"),
         border=True,
         height="stretch",
@@ -81,7 +80,8 @@ def _tile(queue: Queue, late: bool, visitor: Visitor, now: datetime) -> None:
 def _failure(failure: Failure, visitor: Visitor, now: datetime) -> None:
     times = tn("background.times", failure.times)
     last = t("background.last_time", moment=_time(failure.last_at, visitor, now))
-    st.markdown(f":red[:material/error:] **{job_name(failure.job)}** · {times} · {last}  \n:small[:gray[{md(failure.trouble)}]]")
+    trouble = md(failure.trouble.rstrip(": "))
+    st.markdown(f":red[:material/error:] **{job_name(failure.job)}** · {times} · {last}  \n:small[:gray[{trouble}]]")
 
 
 # --- what was done --------------------------------------------------------------------------------------
@@ -136,6 +136,16 @@ def job_name(job: str) -> str:
     return t(key) if has_text(key) else md(job)
 
 
+def _span(length: timedelta) -> str:
+    """A length of time, short: minutes, from an hour hours, from two days days."""
+    minutes = int(length.total_seconds() // 60)
+    if minutes < 60:
+        return t("background.span.minutes", n=number(max(1, minutes)))
+    if minutes < 2 * 24 * 60:
+        return t("background.span.hours", n=number(minutes // 60))
+    return t("background.span.days", n=number(minutes // (24 * 60)))
+
+
 def _time(at: datetime, visitor: Visitor, now: datetime, *, seconds: bool = False) -> str:
     """A moment: the time alone when it is today."""
     today = moment(at, visitor.time_zone, pattern="yMMdd") == moment(now, visitor.time_zone, pattern="yMMdd")
@@ -178,6 +188,7 @@ def _narrowed(reasons: Sequence[Trouble]) -> Trouble | None:
         format_func=lambda text: f"{text} ({number(by_text[text].count)})",
         placeholder=t("background.any_trouble"),
         key="background_trouble",
+        width=640,
     )
     return None if chosen is None else by_text[chosen]
 
@@ -210,7 +221,7 @@ def _dead(letter: DeadLetter, visitor: Visitor, now: datetime) -> None:
         tries = tn("background.tries", letter.attempts)
         written = t("background.written", moment=_time(letter.written_at, visitor, now))
         died = t("background.died", moment=_time(letter.dead_at, visitor, now))
-        st.caption(f"{written} · {tries} · {died} · `{md(letter.about)}`")
+        st.caption(f"{written} · {tries} · {died} · {md(letter.about)}")
         if not letter.has_words:
             st.caption(t("background.no_words"))
     with do.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small"):
