@@ -20,11 +20,11 @@ from actions.performing import action
 from db import access, reading, transaction
 from integrations.gateway import Gateway, GatewayRefused, NoAnswer, RefundStanding
 from integrations.gateways import gateway_called
-from models import Customer, Payment, PaymentPart, Refund
+from models import AuditEntry, Customer, Payment, PaymentPart, Refund
 from queries.refunds import matching
 from rules.payments import may_repeat
 from rules.refusals import KeyReused, LooksLikeCard, NotAllowed, ReasonMissing, RefundImpossible, RefundTooMuch
-from rules.terms import Channel, PaymentState, Role, TransferCode
+from rules.terms import Channel, Outcome, PaymentState, Role, TransferCode
 from rules.utilities import looks_like_card
 from rules.visitor import Visitor
 from texts import money, speaking
@@ -51,11 +51,24 @@ class RefundProgress:
 def look_up_payments(db: Session, *, visitor: Visitor, wanted: str, state: PaymentState | None = None) -> tuple[int, ...]:
     """The payments behind an account's number, a payer's e-mail or phone, or a payment's number; the latest first.
 
-    For administrators. It changes nothing: it is an action so that looking somebody up leaves a row.
-    Raises NotAllowed, FieldWrong.
+    For administrators. It changes nothing: it is an action so that looking somebody up leaves rows, of who looked, and of each
+    payer who was found. Raises NotAllowed, FieldWrong.
     """
     access.staff(visitor, Role.ADMINISTRATOR)
-    return matching(db, visitor=visitor, wanted=wanted, state=state)
+    found = matching(db, visitor=visitor, wanted=wanted, state=state)
+    payers = select(Payment.payer_id).where(col(Payment.id).in_(found), col(Payment.payer_id).is_not(None)).distinct()
+    for payer_id in db.exec(payers.order_by(col(Payment.payer_id))):
+        db.add(
+            AuditEntry(
+                at=clock.now(),
+                customer_id=visitor.customer_id,
+                action="payer_shown",
+                outcome=Outcome.DONE,
+                reason=f"customer {payer_id}",
+                address=visitor.address,
+            )
+        )
+    return found
 
 
 @action("begin_refund")

@@ -45,7 +45,8 @@ MOST_FOUND = 200
 PAGE_WAITS = timedelta(minutes=65)
 """How long a payer may take at the bank's page (an hour), and a little more: longer is a matter for somebody."""
 LOOK_BACK = timedelta(days=7)
-"""So long a refund that the bank refused stands among what needs a look."""
+"""So long what the bank refused stands among what needs a look."""
+MOST_REFUSED = 50
 _PAYMENT_NUMBER = re.compile(r"[№#N]?\s*([0-9]{1,18})", re.IGNORECASE)
 
 
@@ -346,9 +347,8 @@ def _name(person: Customer | None) -> str:
 
 # --- what waits ---------------------------------------------------------------------------------------
 def needs_a_look(db: Session, *, visitor: Visitor, now: datetime) -> list[Stuck]:
-    """What is pending for long or has trouble, and refunds that the bank refused lately; what waits longest first.
-
-    Raises NotAllowed.
+    """What is pending for long or has trouble, and what was lately refused: refunds, and payments for a reason that is no
+    fault of the payer's (at most MOST_REFUSED); what waits longest first. Raises NotAllowed.
     """
     access.staff(visitor, Role.ADMINISTRATOR)
     payments = db.exec(
@@ -357,6 +357,16 @@ def needs_a_look(db: Session, *, visitor: Visitor, now: datetime) -> list[Stuck]
             col(Payment.state) == sa.literal_column("'pending'"),
             sa.or_(col(Payment.created_at) <= now - PAGE_WAITS, col(Payment.trouble) != ""),
         )
+    ).all()
+    refused = db.exec(
+        select(Payment)
+        .where(
+            sa.text("trouble <> ''"),  # as the partial index has it
+            col(Payment.created_at) > now - LOOK_BACK,
+            col(Payment.state) == PaymentState.DECLINED,
+        )
+        .order_by(col(Payment.created_at).desc())
+        .limit(MOST_REFUSED)
     ).all()
     refunds = db.exec(
         select(Refund).where(
@@ -369,7 +379,7 @@ def needs_a_look(db: Session, *, visitor: Visitor, now: datetime) -> list[Stuck]
             )
         )
     ).all()
-    stuck = [Stuck(each.id, None, each.amount_kopecks, each.state, each.created_at, each.trouble) for each in payments] + [
-        Stuck(each.payment_id, each.id, each.amount_kopecks, each.state, each.created_at, each.trouble) for each in refunds
-    ]
+    stuck = [
+        Stuck(each.id, None, each.amount_kopecks, each.state, each.created_at, each.trouble) for each in (*payments, *refused)
+    ] + [Stuck(each.payment_id, each.id, each.amount_kopecks, each.state, each.created_at, each.trouble) for each in refunds]
     return sorted(stuck, key=lambda each: each.since)

@@ -22,6 +22,7 @@ from actions.refunds import (
     refund_progress,
     settle_refunds,
 )
+from actions.settlement import decline
 from db import reading, transaction
 from db.check import faults
 from integrations.gateway import GatewayRefused, NoAnswer
@@ -427,7 +428,7 @@ def test_nobody_but_an_administrator_finds_sees_or_gives_back(desk: Desk, role: 
                 ask()
 
 
-def test_a_refund_and_a_look_up_leave_a_row_refused_ones_with_the_reason(desk: Desk):
+def test_a_refund_and_a_look_up_leave_rows_whom_it_showed_and_refused_ones_with_the_reason(desk: Desk):
     payment_id = desk.paid()
     perform(look_up_payments, visitor=desk.visitor, wanted=str(payment_id))
     desk.begins(payment_id, 1_000)
@@ -436,6 +437,7 @@ def test_a_refund_and_a_look_up_leave_a_row_refused_ones_with_the_reason(desk: D
     with reading() as db:
         mine = db.exec(select(AuditEntry).where(col(AuditEntry.customer_id) == desk.visitor.customer_id))
         assert [(each.action, each.outcome, each.reason, each.billing_account_id) for each in mine] == [
+            ("payer_shown", Outcome.DONE, f"customer {desk.payer.visitor.customer_id}", None),
             ("look_up_payments", Outcome.DONE, "", None),
             ("begin_refund", Outcome.DONE, "", desk.payer.one),
             ("begin_refund", Outcome.REFUSED, "refund_too_much", desk.payer.one),
@@ -728,6 +730,23 @@ def test_an_opened_payment_shows_who_paid_by_what_and_what_went_back_so_far(desk
 
 
 # --- what needs a look ----------------------------------------------------------------------------------
+def test_a_payment_that_the_gateway_refused_needs_a_look_for_a_week_and_one_that_the_bank_declined_does_not(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    ours, theirs = (desk.payer.begin({desk.payer.other: 20_000 + n}) for n in range(2))
+    with transaction() as db:
+        decline(db, ours, DeclineReason.GATEWAY_REFUSED, trouble="the shop is blocked")
+        decline(db, theirs, DeclineReason.INSUFFICIENT_FUNDS)
+
+    def stuck() -> list[tuple[int, str]]:
+        with reading() as db:
+            return [(each.payment_id, each.trouble) for each in needs_a_look(db, visitor=desk.visitor, now=clock.now())]
+
+    assert stuck() == [(ours, "the shop is blocked")]
+    later(monkeypatch, timedelta(days=7, minutes=1))
+    assert stuck() == []
+
+
 def test_what_waits_for_long_or_has_trouble_needs_a_look(desk: Desk, wire: Any, monkeypatch: pytest.MonkeyPatch):
     def stuck() -> list[tuple[int, int | None, PaymentState]]:
         with reading() as db:

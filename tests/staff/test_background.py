@@ -82,7 +82,7 @@ def test_each_queue_counts_what_waits_and_says_since_when(db: sa.Engine):
         session.add(account)
         account.billed_on = date(2026, 11, 1)
         card = world.card(anna)
-        rule = world.rule(anna, account, card, due_at=NOW - HOUR)
+        rule = world.rule(anna, account, card, due_at=NOW - HOUR, due_attempt=2)
         again = world.rule(anna, world.account(anna), card, due_at=NOW + HOUR, due_attempt=2)
         world.rule(anna, world.account(anna), card, due_at=NOW + HOUR)
         payment = world.save(
