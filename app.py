@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from streamlit.runtime.pages_manager import PagesManager
 
 import clock
+from actions.demo_clock import catch_up_at_start, follow
 from db import database, schema
 from jobs.loop import Loop
 from routes.addresses import OneLevel
@@ -30,6 +31,7 @@ from routes.pwa import pwa_routes
 from routes.session import SESSION_ROUTES
 from routes.test_bank import BANK_ROUTES
 from routes.webhooks import WEBHOOK_ROUTES
+from rules.demo_clock import MOST_TO_CATCH_UP
 from rules.refusals import Unavailable
 from settings import SettingsError, operator, settings
 from ui.widgets import shell
@@ -85,6 +87,13 @@ def prepare() -> None:
             as_of=clock.today(),
         )
     schema.require_current(engine)
+    if settings().is_demo:
+        follow()
+        missed = catch_up_at_start()
+        if missed:
+            anew = "to begin anew, choose it under the clock in the header, or run: python -m seed --reset"
+            what = "catching up" if missed <= MOST_TO_CATCH_UP else anew
+            print(f"\n  The demo's data end {missed.days} days ago; {what}.", file=sys.stderr)  # noqa: T201
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """The one place where wall-clock time is read. Everything else asks here or is given the time.
 
-A demo may be ahead of the real time: whoever moves its clock says by how much (`shift`). Production never is.
+A demo may be ahead of the real time, and behind it while it catches up: whoever moves its clock says by how much (`shift`).
+Production never is.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -20,15 +21,13 @@ def real_now() -> datetime:
 
 
 def ahead() -> timedelta:
-    """How far this process's time is ahead of the real one; nothing but in a demo."""
+    """How far this process's time is ahead of the real one (below zero: behind it); nothing but in a demo."""
     return _ahead
 
 
 def shift(ahead: timedelta) -> None:
-    """Be so far ahead of the real time from now on, in this process. Raises ValueError for going behind it."""
+    """Be so far ahead of the real time from now on, in this process."""
     global _ahead
-    if ahead < timedelta():
-        raise ValueError("a clock is not turned back behind the real time")
     _ahead = ahead
 
 

@@ -17,7 +17,7 @@ from rules.refusals import Unavailable
 from rules.visitor import Visitor
 from settings import settings
 from texts import t
-from ui.widgets import shell
+from ui.widgets import demo_clock, shell
 from ui.widgets.bridge import mount_bridge
 from ui.widgets.feedback import show_toasts
 from ui.widgets.questionnaire import questionnaire
@@ -157,7 +157,9 @@ except Unavailable:
     shell.busy()
 else:
     here = finish_social(here)
-    if here is None:
+    if demo_clock.curtain():
+        pass
+    elif here is None:
         guest()
     else:
         with known(here):

@@ -8,12 +8,21 @@ import logging
 import os
 import threading
 
+from actions.demo_clock import moving
 from jobs.engine import Engine
+from jobs.living import watch
 from jobs.running import run
 from jobs.schedule import AT_THE_GATEWAY, JOBS, Job
+from seed.reset import resetting
+from settings import settings
 
 EVERY_SECONDS = 5
 _log = logging.getLogger("kabinet.jobs")
+
+
+def resting() -> bool:
+    """Whether a demo is being moved through time, or made anew: then nothing else is done."""
+    return resetting() or moving()
 
 
 def lanes() -> tuple[tuple[str, tuple[Job, ...]], ...]:
@@ -35,6 +44,8 @@ class Loop:
     def start(self) -> None:
         for name, jobs in lanes():
             threading.Thread(target=self._work, args=(jobs,), name=name, daemon=True).start()
+        if settings().is_demo:
+            threading.Thread(target=watch, args=(self._stopping,), name="kabinet-clock", daemon=True).start()
         threading.Thread(target=self._start_engine, name="kabinet-engine", daemon=True).start()
 
     def stop(self) -> None:
@@ -59,5 +70,6 @@ class Loop:
     def _work(self, jobs: tuple[Job, ...]) -> None:
         worker = f"loop-{os.getpid()}"
         while not self._stopping.wait(EVERY_SECONDS):
-            for job in jobs:
-                run(job, worker=worker)
+            if not resting():
+                for job in jobs:
+                    run(job, worker=worker)

@@ -14,6 +14,7 @@ from actions.billing import bill_due
 from actions.blocking import block_overdue, resume_paid
 from actions.bonus import expire_lots, grant_birthdays
 from actions.closing import erase_due_accounts
+from actions.demo_clock import mark_lived
 from actions.letters import send_due
 from actions.provisioning import carry_out_due, end_what_ran_out
 from jobs import exports, figures, history, money
@@ -51,6 +52,7 @@ JOBS: tuple[Job, ...] = (
     Job("closing", "*/5 * * * *", erase_due_accounts),
     Job("figures", "*/5 * * * *", figures.refresh),
     Job("letters", "*/5 * * * * *", send_due),
+    Job("lived", "* * * * *", mark_lived),
     Job("history", "30 4 * * *", history.forget),
 )
 

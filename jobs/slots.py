@@ -52,10 +52,14 @@ def is_dead(name: str) -> bool:
 
 
 def _lock(number: int) -> Any:
-    """The lock of a place, held as long as it is not closed; None when another has it."""
+    return alone(f"{_PREFIX}{number}")
+
+
+def alone(name: str) -> Any:
+    """A lock that only one process can have, held as long as it is not closed; None when another has it."""
     engine = database()
     if engine.dialect.name == "sqlite":
-        file = Path(f"{engine.url.database}.{_PREFIX}{number}").open("a")  # noqa: SIM115
+        file = Path(f"{engine.url.database}.{name}").open("a")  # noqa: SIM115
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -63,7 +67,7 @@ def _lock(number: int) -> Any:
             return None
         return file
     connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    key = sa.func.hashtextextended(f"kabinet-{_PREFIX}{number}", 0)
+    key = sa.func.hashtextextended(f"kabinet-{name}", 0)
     if connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar():
         return _Session(connection)
     connection.close()

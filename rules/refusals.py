@@ -362,11 +362,25 @@ class TemplateNameMissing(Refusal):
     code = "template_name_missing"
 
 
+# --- notices ---------------------------------------------------------------------------------------
+class NoticeNeeded(Refusal):
+    """A person must learn of this somehow. Facts: event (a NoticeEvent)."""
+
+    code = "notice_needed"
+
+
 # --- ledger ----------------------------------------------------------------------------------------
 class KeyReused(Refusal):
     """The same idempotency key came with other content."""
 
     code = "key_reused"
+
+
+# --- the demo ---------------------------------------------------------------------------------------
+class ClockIsMoving(Refusal):
+    """The demo's clock is being moved already."""
+
+    code = "clock_is_moving"
 
 
 # --- the machine room ------------------------------------------------------------------------------

@@ -272,6 +272,15 @@ class NoticeEvent(StrEnum):
     MONTHLY = "monthly"
 
 
+class ClockStep(StrEnum):
+    """How far the demo's clock is moved at once. BILLING: to the next billing day."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    BILLING = "billing"
+
+
 class MoveState(StrEnum):
     """A move of the demo's clock."""
 

@@ -104,6 +104,8 @@ FREE_ACTIONS = {
     "change_region": "one's own region",
     "order_export": "one's own data",
     "keep_account": "one's own portal account",
+    "move_clock": "a demo only; anybody at it may",
+    "catch_up": "a demo only; anybody at it may",
     "begin_card_setup": "one's own card, typed at the bank",
     "request_attach_code": "names an account by number and discloses nothing; its own tests say so",
 }

@@ -13,6 +13,7 @@ from rules.terms import Language
 from rules.visitor import Visitor
 from settings import ROOT, operator, settings
 from texts import language, md, t
+from ui.widgets.demo_clock import clock_menu
 from ui.widgets.session import forget, speak
 
 _ICON = "/app/static/icons/favicon.png"
@@ -94,7 +95,7 @@ def head_menu(visitor: Visitor | None, screens: dict[str, Any]) -> None:
     other = Language.EN if language() is Language.RU else Language.RU
     with st.container(horizontal=True, key="head_menu", gap="small", vertical_alignment="center", width="content"):
         if settings().is_demo:
-            st.badge(t("shell.demo"), color="gray")
+            clock_menu(visitor)
         if visitor is None:
             st.button(t(f"shell.switch_to_{other.value}"), key="switch_language", type="tertiary", on_click=speak, args=(other,))
             return

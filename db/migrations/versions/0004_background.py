@@ -16,7 +16,7 @@ def upgrade() -> None:
     op.create_table('demo_clock',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('ahead_seconds', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.CheckConstraint('ahead_seconds >= 0', name=op.f('ck_demo_clock_never_back')),
+    sa.Column('lived_until_at', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
     sa.CheckConstraint('id = 1', name=op.f('ck_demo_clock_one')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_demo_clock'))
     )

@@ -1,0 +1,154 @@
+"""The demo's clock, for whoever presents it: what day it is, moving it on, beginning anew. Never there in production."""
+
+from datetime import datetime, timedelta
+
+import streamlit as st
+
+import clock
+from actions import perform
+from actions.demo_clock import move_clock
+from db import reading
+from models import ClockMove
+from queries.demo_clock import HAPPENINGS, latest_move
+from rules.demo_clock import TIME_ZONE
+from rules.refusals import Refusal
+from rules.terms import ClockStep, MoveState
+from rules.visitor import Visitor
+from seed.reset import reset, resetting
+from settings import settings
+from texts import day, number, t, tn
+from texts.refusals import sentence
+from ui.widgets.session import forget
+
+EVERY = "1s"
+_ICONS = {
+    ClockStep.DAY: ":material/today:",
+    ClockStep.WEEK: ":material/date_range:",
+    ClockStep.MONTH: ":material/calendar_month:",
+    ClockStep.BILLING: ":material/receipt_long:",
+}
+
+
+def clock_menu(visitor: Visitor | None) -> None:
+    """The mark of a demo in the header; behind it the clock."""
+    with st.popover(t("demo.mark", day=day(clock.today(), short=True)), key="demo_clock", type="tertiary", icon=":material/schedule:"):
+        _clock(visitor)
+
+
+def _clock(visitor: Visitor | None) -> None:
+    with reading() as db:
+        move = latest_move(db)
+    st.markdown(f"**{t('demo.title')}**")
+    ahead = clock.ahead()
+    if ahead >= timedelta(hours=1):
+        st.caption(t("demo.ahead", day=day(clock.today()), days=tn("demo.days", max(1, round(ahead / timedelta(days=1))))))
+    else:
+        st.caption(t("demo.real", day=day(clock.today())))
+    if move is not None and move.state is MoveState.RUNNING:
+        _watched()
+        return
+    for step in ClockStep:
+        st.button(
+            t(f"demo.step_{step.value}"),
+            key=f"clock_{step.value}",
+            icon=_ICONS[step],
+            width="stretch",
+            on_click=_move,
+            args=(visitor, step),
+        )
+    said = st.session_state.pop("_clock_said", "")
+    if said:
+        st.error(said, icon=":material/error:")
+    if move is not None:
+        st.caption(t("demo.happened", since=_day(move.from_at), until=_day(move.to_at)))
+        st.markdown(_report(move))
+    st.divider()
+    if st.session_state.get("_reset_asked"):
+        st.markdown(t("demo.reset_sure"))
+        with st.container(horizontal=True):
+            st.button(t("demo.reset_yes"), key="clock_reset_yes", type="primary", on_click=_reset)
+            st.button(t("demo.reset_no"), key="clock_reset_no", on_click=_ask_reset, args=(False,))
+    else:
+        st.button(
+            t("demo.reset"), key="clock_reset", type="tertiary", icon=":material/restart_alt:", on_click=_ask_reset, args=(True,)
+        )
+
+
+@st.fragment(run_every=EVERY)
+def _watched() -> None:
+    with reading() as db:
+        move = latest_move(db)
+    if move is None or move.state is not MoveState.RUNNING:
+        st.rerun()
+    _progress(move)
+
+
+def _progress(move: ClockMove) -> None:
+    whole = max(1, round((move.to_at - move.from_at) / timedelta(days=1)))
+    done = (move.lived_until_at - move.from_at) / timedelta(days=1)
+    text = t("demo.living", done=number(min(whole, int(done))), whole=tn("demo.of_days", whole))
+    st.progress(min(1.0, done / whole), text=text)
+    if move.report:
+        st.markdown(_report(move))
+
+
+def _report(move: ClockMove) -> str:
+    """What happened, one thing a line; only what did."""
+    lines = [f"- {tn(f'demo.{name}', move.report[name])}" for name in HAPPENINGS if move.report.get(name)]
+    return "\n".join(lines) or t("demo.nothing")
+
+
+def _day(moment: datetime) -> str:
+    return day(moment.astimezone(TIME_ZONE).date())
+
+
+def _move(visitor: Visitor | None, step: ClockStep) -> None:
+    try:
+        perform(move_clock, visitor=visitor, step=step)
+    except Refusal as refusal:
+        st.session_state["_clock_said"] = sentence(refusal)
+
+
+def _ask_reset(asked: bool) -> None:
+    st.session_state["_reset_asked"] = asked
+
+
+def _reset() -> None:
+    st.session_state["_reset_asked"] = False
+    reset()
+    st.cache_data.clear()
+    forget()
+
+
+def curtain() -> bool:
+    """In front of every screen while the demo is being made anew, or lives through the days it missed; whether it is drawn."""
+    if not settings().is_demo:
+        return False
+    if resetting():
+        _calm(t("demo.resetting"))
+        return True
+    with reading() as db:
+        move = latest_move(db)
+    if move is None or move.state is not MoveState.RUNNING or clock.ahead() >= -timedelta(hours=1):
+        return False
+    _calm(t("demo.catching_up"), move)
+    return True
+
+
+@st.fragment(run_every=EVERY)
+def _calm(title: str, move: ClockMove | None = None) -> None:
+    if move is None:
+        if not resetting():
+            st.rerun()
+    else:
+        with reading() as db:
+            move = latest_move(db)
+        if move is None or move.state is not MoveState.RUNNING:
+            st.rerun()
+    with st.container(horizontal_alignment="center"):
+        st.space("large")
+        st.title(title, anchor=False, text_alignment="center")
+        st.markdown(t("demo.wait"), text_alignment="center")
+        if move is not None:
+            with st.container(width=420):
+                _progress(move)
