@@ -85,7 +85,10 @@ class ForecastEvent:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What the days came to. `lowest` and `below_zero_from` look at how days end; lowest counts today as it stands."""
+    """What the days came to. How days end is what counts; today as it stands counts, too.
+
+    `below_zero_until` is the day on which a balance below zero comes back for good, None when it does not.
+    """
 
     events: tuple[ForecastEvent, ...]
     payments: int
@@ -94,6 +97,7 @@ class Rehearsal:
     lowest_kopecks: int
     lowest_on: date
     below_zero_from: date | None
+    below_zero_until: date | None
     blocked_on: date | None
     ends_with_kopecks: int
 
@@ -312,18 +316,26 @@ def rehearse(
         lowest_kopecks=ends[lowest_on],
         lowest_on=lowest_on,
         below_zero_from=min((on for on, balance in ends.items() if balance < 0), default=None),
+        below_zero_until=_back_above(ends),
         blocked_on=next((event.on for event in events if event.kind == "blocked"), None),
         ends_with_kopecks=events[-1].balance_after_kopecks if events else balance_kopecks,
     )
+
+
+def _back_above(ends: dict[date, int]) -> date | None:
+    days = sorted(ends)
+    last_below = max((on for on in days if ends[on] < 0), default=None)
+    return None if last_below is None else next((on for on in days if on > last_below), None)
 
 
 def other_kind(*, draft: RuleDraft, mode: BillingMode, monthly_kopecks: int, terms: AutopayTerms) -> RuleDraft:
     """The other kind of trigger with what suits most people, to compare a rule with; its ceiling stays.
 
     A threshold is compared with the calendar: a postpaid account pays its bill, a prepaid one is topped up to the
-    coming month on the 25th. The calendar is compared with the usual threshold and a payment of about a month.
+    coming month on the 25th, and so much more that what is too little for a payment is there, too. The calendar is
+    compared with the usual threshold and a payment of about a month.
     """
-    about = -(-max(monthly_kopecks, USUAL_AMOUNT_KOPECKS) // ROUND_KOPECKS) * ROUND_KOPECKS
+    about = -(-max(monthly_kopecks + terms.amount_least_kopecks, USUAL_AMOUNT_KOPECKS) // ROUND_KOPECKS) * ROUND_KOPECKS
     amount = min(max(about, terms.amount_least_kopecks), terms.amount_most_kopecks)
     if draft.trigger is not AutopayTrigger.THRESHOLD:
         threshold = min(max(USUAL_THRESHOLD_KOPECKS, terms.threshold_least_kopecks), terms.threshold_most_kopecks)

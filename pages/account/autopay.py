@@ -14,7 +14,7 @@ from texts import md, t
 from ui.widgets import autopay as words
 from ui.widgets.account import account_name
 from ui.widgets.autopay_form import consent_and_save, form, preview
-from ui.widgets.autopay_rehearsal import show_account_rehearsal
+from ui.widgets.autopay_rehearsal import show_account_rehearsal, show_balance, ways_of
 from ui.widgets.autopay_rules import dialogs, show_cards, show_history, show_rule
 from ui.widgets.session import signed_in
 
@@ -47,6 +47,9 @@ def show_list(
         for rule in rules:
             outlook = known.get(rule.account_id)
             show_rule(rule, outlook, can_change_card=bool(usable), today=today, time_zone=visitor.time_zone)
+        if len(rules) == 1 and words.runs(rules[0]) and rules[0].account_id in known:
+            with st.container(gap="small"):
+                show_balance(known[rules[0].account_id], ways_of(known[rules[0].account_id]))
     ahead = words.upcoming(rules, known)
     left, right = st.columns([3, 2], gap="large") if ahead and cards else (st.container(), st.container())
     if ahead:
@@ -100,7 +103,7 @@ elif told is not None:
 elif "rehearsal" in st.query_params and accounts:
     words.back()
     st.title(t("autopay.rehearsal_title"), anchor=False)
-    show_account_rehearsal(accounts, st.query_params["rehearsal"], known, can_set_up=bool(usable))
+    show_account_rehearsal(accounts, rules, st.query_params["rehearsal"], known, can_set_up=bool(usable))
 else:
     show_list(rules, accounts, cards, known, today)
     dialogs(rules, usable)

@@ -222,6 +222,9 @@ def test_the_sum_of_it_says_how_often_how_much_how_low_and_since_when_below_zero
     assert (none.blocked_on, none.lowest_kopecks, none.lowest_on) == (date(2025, 4, 1), -110_000, date(2025, 3, 1))
     assert (one.payments, one.paid_kopecks, one.charged_kopecks, one.blocked_on) == (4, 200_000, 180_000, None)
     assert (one.below_zero_from, one.ends_with_kopecks) == (None, 30_000)
+    owing = rehearse(rules=[StandingRule(BY_DAY)], **{**common, "account": account(-10_000)})
+    assert (owing.below_zero_from, owing.below_zero_until) == (TODAY, date(2025, 1, 31))
+    assert (none.below_zero_until, one.below_zero_until) == (None, None)
     assert one.lowest_kopecks == 0, "how days end counts: the charge took it to −500 ₽ on the 1st, the payment back to 0"
 
 

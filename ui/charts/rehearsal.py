@@ -32,8 +32,8 @@ def rehearsal(
 ) -> Drawn:
     """The balance at the end of each day as steps, the payments as marks on them; below zero the ground is red.
 
-    `ways`: look → name, in the order of the legend. `frame`: way (a look), on, balance (at the day's end) and paid (that day),
-    in kopecks; a row per way and day.
+    Whoever shows it says beside what each line is (`swatch`). `ways`: look → name, the most important first. `frame`: way (a
+    look), on, balance (at the day's end) and paid (that day), in kopecks; a row per way and day.
     """
     until = today + timedelta(days=days)
     traces: list[go.Scatter] = []
@@ -63,10 +63,9 @@ def rehearsal(
                 hovertemplate="%{customdata}",
                 mode="lines",
                 line={"shape": "hv", "width": width, "dash": dash, "color": shade},
-                legendrank=[each for each, _ in ways].index(look),
             )
         )
-    figure = canvas(traces, height=HEIGHT, legend=len(ways) > 1)
+    figure = canvas(traces, height=HEIGHT, legend=False)
     sums = [int(kopecks) for kopecks in frame["balance"]]
     rouble_ticks(figure, sums)
     if min(sums, default=0) < 0:
@@ -81,6 +80,12 @@ def rehearsal(
     )
     figure.update_yaxes(zeroline=True, zerolinewidth=1)
     return Drawn(figure, title, alt)
+
+
+def swatch(look: str, palette: Sequence[str]) -> tuple[str, str, int]:
+    """How the line of a way looks, to be shown beside its words: colour, CSS style of a border, width in pixels."""
+    thing, dash, width = LOOKS[look]
+    return colour(palette, thing), {"solid": "solid", "dot": "dotted"}.get(dash, "dashed"), width
 
 
 def _at_the_pointer(balance: int, paid: int) -> str:

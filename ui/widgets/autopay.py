@@ -105,6 +105,11 @@ def usable(cards: Sequence[Card], today: date | None = None) -> list[Card]:
 
 
 # --- what it will do ----------------------------------------------------------------------------------------
+def runs(rule: Rule) -> bool:
+    """Whether a rule will be looked at again by itself."""
+    return rule.state is AutopayState.ACTIVE and rule.may_pay
+
+
 def rehearsed(known: Outlook, rules: Sequence[StandingRule] | None = None) -> Rehearsal:
     """The next 90 days of an account with the rules that stand, or with these."""
     return rehearse(
@@ -191,7 +196,7 @@ def upcoming(rules: Sequence[Rule], known: Mapping[int, Outlook]) -> list[tuple[
     ahead = [
         (event, rule)
         for rule in rules
-        if rule.state is AutopayState.ACTIVE and rule.may_pay and rule.account_id in known
+        if runs(rule) and rule.account_id in known
         for event in runs_ahead(rule, known[rule.account_id])
         if event.kind == "autopay"
     ]
@@ -201,7 +206,7 @@ def upcoming(rules: Sequence[Rule], known: Mapping[int, Outlook]) -> list[tuple[
 def show_upcoming(ahead: Sequence[tuple[ForecastEvent, Rule]], today: date) -> None:
     """The next charges of all rules together."""
     total = sum(event.amount_kopecks for event, _ in ahead)
-    st.subheader(tn("autopay.forecast.title", len(ahead), sum=money(total, exact=False)), anchor=False)
+    st.subheader(t("autopay.upcoming"), anchor=False)
     rows = [
         (
             day(event.on, this_year=today.year),
@@ -214,7 +219,8 @@ def show_upcoming(ahead: Sequence[tuple[ForecastEvent, Rule]], today: date) -> N
     columns = [t(f"autopay.upcoming.{name}") for name in ("day", "account", "sum")]
     with st.container(key="autopay_upcoming"):
         st.table(pd.DataFrame(rows, columns=columns), border="horizontal", hide_index=True, alt=t("autopay.upcoming"))
-    st.caption(t("autopay.upcoming_note"))
+    told = tn("autopay.forecast.title", len(ahead), sum=money(total, exact=False))
+    st.caption(f"{told}. {t('autopay.upcoming_note')}")
 
 
 # --- what it did --------------------------------------------------------------------------------------------

@@ -7,24 +7,26 @@ from datetime import date, timedelta
 import pandas as pd
 import streamlit as st
 
-from queries.autopay import PayableAccount
+from queries.autopay import PayableAccount, Rule
 from queries.rehearsal import Outlook
-from rules.autopay import RuleDraft
+from rules.autopay import RuleDraft, conflicts
 from rules.numbers import format_account_number
 from rules.rehearsal import DAYS, ForecastEvent, Rehearsal, StandingRule, other_kind
-from rules.terms import AccountStatus, AutopayAmount, AutopayTrigger, BillingMode
+from rules.terms import AccountStatus, AutopayAmount, AutopayState, AutopayTrigger, BillingMode
 from texts import day, money, t, tn
 from ui.charts.rehearsal import rehearsal as rehearsal_chart
+from ui.charts.rehearsal import swatch
 from ui.widgets.account import account_name
 from ui.widgets.autopay import TERMS, open_view, rehearsed
-from ui.widgets.chart import drawn, show_chart
+from ui.widgets.chart import drawn, palette, show_chart
 from ui.widgets.names import told_apart
 
+A_ROUBLE = 100
 _STYLE = """<style>
-.st-key-autopay_events td:nth-child(n+3), .st-key-autopay_events th:nth-child(n+3) {
-  text-align: right !important; font-variant-numeric: tabular-nums; white-space: nowrap;
+.st-key-autopay_events td:last-child, .st-key-autopay_events th:last-child {
+  text-align: right !important; font-variant-numeric: tabular-nums;
 }
-.st-key-autopay_events td:first-child p { white-space: nowrap }
+.st-key-autopay_events td:first-child p, .st-key-autopay_events td:last-child p { white-space: nowrap }
 </style>"""
 
 
@@ -40,31 +42,45 @@ class Way:
 
 
 # --- the ways -----------------------------------------------------------------------------------------------
-def ways_of(known: Outlook, *, draft: RuleDraft | None = None, rule_id: int = 0) -> list[Way]:
+def ways_of(known: Outlook, *, draft: RuleDraft | None = None, rule_id: int = 0, resumed: bool = False) -> list[Way]:
     """The ways to compare: as the reader's rules stand (or would with `draft`, for rule `rule_id` or as a new one), the other
-    kind of trigger, and none. Of two rules each is shown alone. Rules of others who pay the account stay as they are."""
+    kind of trigger, and none. Of two rules each is shown alone. Rules of others who pay the account stay as they are.
+    `resumed`: the draft is that of a rule that stands still."""
     others = tuple(rule for rule in known.rules if not rule.is_own)
     own = [rule for rule in known.rules if rule.is_own]
     if draft is not None:
         standing = next((rule for rule in own if rule.rule_id == rule_id), StandingRule(draft, rule_id=rule_id))
         changed = replace(standing, draft=draft, planned_on=None, retry_period="")
-        own = [*(rule for rule in own if rule.rule_id != rule_id), changed]
+        own = [*(rule for rule in own if rule.rule_id != rule_id and not _clash(draft, (rule,))), changed]
     if not own:
-        own = [StandingRule(suggested(known.account.mode))]
-    stands = draft is None and any(rule.rule_id for rule in own)
+        usual = suggested(known.account.mode)
+        drafts = (each for each in (usual, _other(usual, known)) if not _clash(each, others))
+        own = [StandingRule(each) for each in drafts][:1]
+    stands = "now" if draft is None and any(rule.rule_id for rule in own) else "resumed" if resumed else ""
     found = []
     if len(own) > 1:
         found.append(_way("now", t("autopay.way.both"), t("autopay.way.both_said"), (*others, *own), known))
         for look, rule in zip(("other", "second"), own, strict=False):
             found.append(_way(look, short(rule.draft), in_full(rule.draft), (*others, rule), known))
-    else:
-        (mine,) = own
+    for mine in own if len(own) == 1 else ():
         said = in_full(mine.draft)
-        found.append(_way("now", short(mine.draft), t("autopay.way.now", way=said) if stands else said, (*others, mine), known))
-        other = other_kind(draft=mine.draft, mode=known.account.mode, monthly_kopecks=known.monthly_kopecks, terms=TERMS)
-        found.append(_way("other", short(other), in_full(other), (*others, StandingRule(other)), known))
-    found.append(_way("none", t("autopay.way.none"), t("autopay.way.none"), others, known))
+        said = t(f"autopay.way.{stands}", way=said) if stands else said
+        found.append(_way("now", short(mine.draft), said, (*others, mine), known))
+        other = _other(mine.draft, known)
+        if not _clash(other, others):
+            found.append(_way("other", short(other), in_full(other), (*others, StandingRule(other)), known))
+    without = t("autopay.way.none_own" if others else "autopay.way.none")
+    found.append(_way("none", t("autopay.way.short.none"), without, others, known))
     return found
+
+
+def _other(draft: RuleDraft, known: Outlook) -> RuleDraft:
+    return other_kind(draft=draft, mode=known.account.mode, monthly_kopecks=known.monthly_kopecks, terms=TERMS)
+
+
+def _clash(draft: RuleDraft, standing: Sequence[StandingRule]) -> bool:
+    """Whether a rule like that may not stand beside these: an account has one of a sort, whoever set it up."""
+    return conflicts(trigger=draft.trigger, existing=[rule.draft.trigger for rule in standing]) is not None
 
 
 def _way(look: str, name: str, said: str, rules: tuple[StandingRule, ...], known: Outlook) -> Way:
@@ -100,7 +116,7 @@ def what_it_means(way: Way, known: Outlook) -> str:
     """What one way takes and what it leaves."""
     seen = way.seen
     taken = (
-        tn("autopay.rehearsal.payments", seen.payments, sum=money(seen.paid_kopecks, exact=False))
+        tn("autopay.rehearsal.payments", seen.payments, sum=_about(seen.paid_kopecks))
         if seen.payments
         else t("autopay.rehearsal.no_payments")
     )
@@ -108,17 +124,29 @@ def what_it_means(way: Way, known: Outlook) -> str:
 
 
 def _lowest(seen: Rehearsal, known: Outlook) -> str:
-    lowest = money(seen.lowest_kopecks, exact=False)
+    lowest = _about(seen.lowest_kopecks)
     if seen.below_zero_from is None:
         return t("autopay.rehearsal.lowest", lowest=lowest)
     facts = {"day": _day(seen.below_zero_from, known), "lowest": lowest, "blocked": ""}
     if seen.blocked_on is not None:
         facts["blocked"] = t("autopay.rehearsal.and_blocked", day=_day(seen.blocked_on, known))
+    elif _is_below(seen, known) and seen.below_zero_until is not None:
+        return t("autopay.rehearsal.below_until", day=_day(seen.below_zero_until, known), lowest=lowest)
     return t("autopay.rehearsal.below_now" if _is_below(seen, known) else "autopay.rehearsal.below", **facts)
 
 
 def _is_below(seen: Rehearsal, known: Outlook) -> bool:
     return seen.below_zero_from == known.today and known.account.balance_kopecks < 0
+
+
+def _about(kopecks: int) -> str:
+    """To the rouble, never more than it is: a forecast says no more, and "at least" stays true."""
+    return _whole(money(kopecks // 100 * 100, exact=False))
+
+
+def _whole(sum_: str) -> str:
+    """A sum whose minus sign stays on its line."""
+    return sum_.replace("−", "−\u2060")
 
 
 def _day(on: date, known: Outlook) -> str:
@@ -128,52 +156,70 @@ def _day(on: date, known: Outlook) -> str:
 def difference(ways: Sequence[Way]) -> str:
     """What it makes in roubles whether the first or the second way is taken."""
     first, second = ways[0].seen, ways[1].seen
-    charged = money(first.charged_kopecks, exact=False)
+    charged = _about(first.charged_kopecks)
     more = first.paid_kopecks - second.paid_kopecks
-    if not first.charged_kopecks:
+    if not first.charged_kopecks and not second.charged_kopecks:
         return t("autopay.rehearsal.no_charges")
-    if not more:
-        return t("autopay.rehearsal.same", charged=charged)
     dearer = ways[0] if more > 0 else ways[1]
-    return t("autopay.rehearsal.difference", charged=charged, way=dearer.name, more=money(abs(more), exact=False))
+    if first.charged_kopecks != second.charged_kopecks:  # one of them leaves the account blocked for a while
+        return t("autopay.rehearsal.difference_only", way=dearer.name, more=_about(abs(more)))
+    if abs(more) < A_ROUBLE:
+        return t("autopay.rehearsal.same", charged=charged)
+    return t("autopay.rehearsal.difference", charged=charged, way=dearer.name, more=_about(abs(more)))
 
 
 def _title(way: Way, known: Outlook) -> str:
     seen = way.seen
     if seen.blocked_on is not None:
         return t("autopay.rehearsal.title_blocked", day=_day(seen.blocked_on, known))
-    if seen.below_zero_from is not None:
+    if seen.below_zero_from is not None and not (_is_below(seen, known) and seen.below_zero_until is not None):
         if _is_below(seen, known):
             return t("autopay.rehearsal.title_below_now")
         return t("autopay.rehearsal.title_below", day=_day(seen.below_zero_from, known))
-    lowest = money(seen.lowest_kopecks, exact=False)
+    left = _lowest(seen, known)
     if not seen.payments:
-        return t("autopay.rehearsal.title_none", lowest=lowest)
-    return tn("autopay.rehearsal.title", seen.payments, sum=money(seen.paid_kopecks, exact=False), lowest=lowest)
+        return t("autopay.rehearsal.title_none", left=left)
+    return tn("autopay.rehearsal.title", seen.payments, sum=_about(seen.paid_kopecks), left=left)
 
 
 # --- shown --------------------------------------------------------------------------------------------------
-def show_rehearsal(known: Outlook, *, draft: RuleDraft | None = None, rule_id: int = 0) -> None:
+def show_rehearsal(known: Outlook, *, draft: RuleDraft | None = None, rule_id: int = 0, resumed: bool = False) -> None:
     """The chart, what it means in roubles, and the events as a table."""
-    ways = ways_of(known, draft=draft, rule_id=rule_id)
+    ways = ways_of(known, draft=draft, rule_id=rule_id, resumed=resumed)
     if known.account.status is not AccountStatus.ACTIVE:
         st.info(t(f"autopay.rehearsal.{known.account.status.value}"), icon=":material/info:")
-    told = [f"{way.said}: {what_it_means(way, known)}" for way in ways]
+    show_balance(known, ways)
+    if len(ways) > 2:
+        st.markdown(difference(ways))
+    if any(not rule.is_own for rule in known.rules):
+        st.caption(t("autopay.rehearsal.others"))
+    with st.expander(t("autopay.rehearsal.table"), icon=":material/table_rows:"):
+        _table(ways, known)
+    balance = _whole(money(known.account.balance_kopecks))
+    st.caption(t("autopay.rehearsal.note", balance=balance, day=day(known.today)))
+
+
+def show_balance(known: Outlook, ways: Sequence[Way]) -> None:
+    """The chart under its answer, and what each line of it is and comes to."""
     facts = {
         "today": known.today,
         "days": DAYS,
         "ways": tuple((way.look, way.name) for way in ways),
         "title": _title(ways[0], known),
-        "alt": "; ".join(told) + ".",
+        "alt": " ".join(f"{way.said}: {what_it_means(way, known)}." for way in ways),
     }
     show_chart(drawn(rehearsal_chart, _days(ways, known), **facts), key="autopay_rehearsal")
-    st.markdown("\n".join(f"- **{way.said}** — {what_it_means(way, known)}." for way in ways))
-    st.markdown(difference(ways))
-    if any(not rule.is_own for rule in known.rules):
-        st.caption(t("autopay.rehearsal.others"))
-    with st.expander(t("autopay.rehearsal.table"), icon=":material/table_rows:"):
-        _table(ways, known)
-    st.caption(t("autopay.rehearsal.note", balance=money(known.account.balance_kopecks), day=day(known.today)))
+    colours = palette()
+    with st.container(gap="xsmall"):
+        for way in ways:
+            shade, style, width = swatch(way.look, colours)
+            with st.container(horizontal=True, gap="small", vertical_alignment="top", wrap=False):
+                st.html(f'<div style="margin-top:11px;border-top:{width}px {style} {shade}"></div>', width=28)
+                st.markdown(f"**{way.said}.** {_capital(what_it_means(way, known))}.")
+
+
+def _capital(said: str) -> str:
+    return said[:1].upper() + said[1:]
 
 
 def _days(ways: Sequence[Way], known: Outlook) -> pd.DataFrame:
@@ -212,13 +258,13 @@ def _table(ways: Sequence[Way], known: Outlook) -> None:
         st.caption(t("autopay.rehearsal.no_events"))
         return
     st.html(_STYLE)
-    columns = [t(f"autopay.rehearsal.column.{name}") for name in ("day", "what", "sum", "balance")]
+    columns = [t(f"autopay.rehearsal.column.{name}") for name in ("day", "what", "sum")]
     with st.container(key="autopay_events"):
         st.table(pd.DataFrame(rows, columns=columns), border="horizontal", hide_index=True, alt=t("autopay.rehearsal.table"))
     st.caption(t("autopay.rehearsal.same_day"))
 
 
-def _row(event: ForecastEvent, way: Way, known: Outlook) -> tuple[str, str, str, str]:
+def _row(event: ForecastEvent, way: Way, known: Outlook) -> tuple[str, str, str]:
     if event.kind == "charge":
         what, sum_ = t("autopay.charge"), money(-event.amount_kopecks, signed=True)
     elif event.kind in ("blocked", "resumed"):
@@ -229,11 +275,12 @@ def _row(event: ForecastEvent, way: Way, known: Outlook) -> tuple[str, str, str,
         rule = way.rules[event.rule or 0]
         what = t("autopay.payment" if rule.is_own else "autopay.rehearsal.others_payment")
         sum_ = money(event.amount_kopecks, signed=True)
-    return (day(event.on, this_year=known.today.year, short=True), what, sum_, money(event.balance_after_kopecks))
+    left = t("autopay.rehearsal.left", balance=_whole(money(event.balance_after_kopecks)))
+    return (day(event.on, this_year=known.today.year, short=True), f"{what}  \n:gray[{left}]", sum_)
 
 
 def show_account_rehearsal(
-    accounts: Sequence[PayableAccount], asked: str, known: Mapping[int, Outlook], *, can_set_up: bool
+    accounts: Sequence[PayableAccount], rules: Sequence[Rule], asked: str, known: Mapping[int, Outlook], *, can_set_up: bool
 ) -> None:
     """The rehearsal of the account that the address asks for, with the other accounts to choose from."""
     names = told_apart(
@@ -251,10 +298,13 @@ def show_account_rehearsal(
             on_change=_choose,
             width=360,
         )
-    show_rehearsal(known[chosen.account_id])
+    own = [rule for rule in rules if rule.account_id == chosen.account_id]
+    if own and not any(rule.state is AutopayState.ACTIVE for rule in own):
+        show_rehearsal(known[chosen.account_id], draft=own[0].draft, rule_id=own[0].rule_id, resumed=True)
+    else:
+        show_rehearsal(known[chosen.account_id])
     if not can_set_up:
         return
-    own = [rule for rule in known[chosen.account_id].rules if rule.is_own]
     which = str(own[0].rule_id) if own else "new"
     st.button(
         t("autopay.edit_this" if own else "autopay.set_up"),

@@ -97,7 +97,7 @@ def warnings(rule: Rule, today: date) -> None:
 
 def show_rule(rule: Rule, known: Outlook | None, *, can_change_card: bool, today: date, time_zone: str) -> None:
     """A rule: what it does, when it charges next and why, what it did last, and what may be done to it."""
-    runs_on = rule.state is AutopayState.ACTIVE and rule.may_pay
+    runs_on = words.runs(rule)
     with st.container(border=True, key=f"autopay_rule_{rule.rule_id}", gap="small", height="stretch"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(account_title(rule.label, rule.service), width="content")
