@@ -8,6 +8,7 @@ card that will not do tomorrow either, the rule is paused. Each end is told to i
 
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -15,14 +16,25 @@ from sqlmodel import Session, col, select
 
 from actions.notices import notify
 from db import transaction
+from db.bulk import among
 from models import AutopayRule, AutopayRun, BillingAccount, LedgerAccount, Payment, Region
 from rules.autopay import next_retry_on, next_run_on, period_key
 from rules.periods import next_month
-from rules.terms import AutopayResult, AutopayState, DeclineReason, NoticeEvent, PaymentState
+from rules.terms import AutopayResult, AutopayState, AutopayTrigger, DeclineReason, NoticeEvent, PaymentState
 from settings import operator
 
 BILLING_DAY = 1
 BATCH = 1000
+
+
+class Timed(Protocol):
+    """What says on which days a rule runs: the rule, or whoever has read it."""
+
+    @property
+    def trigger(self) -> AutopayTrigger: ...
+
+    @property
+    def day_of_month(self) -> int | None: ...
 
 
 def moment_on(day: date, time_zone: str) -> datetime:
@@ -30,7 +42,7 @@ def moment_on(day: date, time_zone: str) -> datetime:
     return datetime.combine(day, time(operator().autopay.hour), ZoneInfo(time_zone)).astimezone(ZoneInfo("UTC"))
 
 
-def next_due(rule: AutopayRule, *, time_zone: str, after: date) -> datetime | None:
+def next_due(rule: Timed, *, time_zone: str, after: date) -> datetime | None:
     """When a calendar rule runs for the first time after that day (of its region); None for a threshold rule."""
     day = next_run_on(
         trigger=rule.trigger, day_of_month=rule.day_of_month, billing_day=BILLING_DAY, today=after + timedelta(days=1)
@@ -98,7 +110,7 @@ def periods_run(db: Session, rule_ids: Sequence[int], now: datetime) -> dict[int
     known: dict[int, dict[str, int]] = {}
     for rule_id, period, attempt in db.execute(
         sa.select(col(AutopayRun.rule_id), col(AutopayRun.period), sa.func.max(col(AutopayRun.attempt)))
-        .where(col(AutopayRun.rule_id).in_(rule_ids), col(AutopayRun.due_on) >= now.date() - timedelta(days=100))
+        .where(among(db, col(AutopayRun.rule_id), rule_ids), col(AutopayRun.due_on) >= now.date() - timedelta(days=100))
         .group_by(col(AutopayRun.rule_id), col(AutopayRun.period))
     ):
         known.setdefault(rule_id, {})[period] = attempt
@@ -174,7 +186,7 @@ def go_on(rule: AutopayRule, run: AutopayRun, time_zone: str) -> None:
     rule.due_at = next_after(rule, run.due_on, time_zone)
 
 
-def next_after(rule: AutopayRule, due_on: date, time_zone: str) -> datetime:
+def next_after(rule: Timed, due_on: date, time_zone: str) -> datetime:
     """When a rule is looked at after its run of that day."""
     return next_due(rule, time_zone=time_zone, after=due_on) or moment_on(due_on + timedelta(days=1), time_zone)
 
@@ -211,7 +223,7 @@ def _day(moment: datetime, time_zone: str) -> date:
 
 
 def waiting_rules(db: Session, now: datetime) -> int:
-    """How many rules are due."""
+    """How many rules are due by `now`."""
     return int(
         db.exec(
             select(sa.func.count()).where(col(AutopayRule.state) == sa.literal_column("'active'"), col(AutopayRule.due_at) <= now)

@@ -11,7 +11,7 @@ waits for nobody: what another holds is left for the next round.
 
 import uuid
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -21,11 +21,11 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from actions import autopay_runs as runs
+from actions.autopay_asking import answers
 from actions.autopay_settling import settle_answers
 from actions.notices import notify
-from actions.payments import ask
 from db import reading, transaction
-from db.bulk import update_many
+from db.bulk import among, insert_for_ids, insert_many, update_many
 from models import (
     Attachment,
     AutopayRule,
@@ -56,24 +56,41 @@ from rules.terms import (
 from settings import operator, settings
 
 BATCH = 1000
-AT_ONCE = 16
-"""How many charges are asked for at the same time."""
-PIECE = 100
-"""How many answers are settled in one transaction."""
+CLAIMED = 200
+"""How many rules are taken in one transaction: on SQLite others wait for it meanwhile."""
 LATER = timedelta(minutes=10)
 """A rule whose account another run is busy with is looked at again after so long."""
+UNTIL_OVER = timedelta(hours=1)
+"""So is one that is being charged, should nobody come back to it; until its run is over nothing is taken for it."""
+
+
+_WAITS = (col(AutopayRun.result) == sa.literal_column("'pending'"),)
+"""Written out, so that SQLite sees that the partial index serves."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Due:
     """A rule that is due, with what is known of it."""
 
-    rule: AutopayRule
-    account: BillingAccount
+    rule_id: int
+    customer_id: int
+    card_id: int
+    trigger: AutopayTrigger
+    threshold_kopecks: int | None
+    day_of_month: int | None
+    amount_kind: AutopayAmount
+    amount_kopecks: int | None
+    monthly_ceiling_kopecks: int | None
+    due_at: datetime | None
+    due_period: str
+    due_attempt: int
+    first_failed_on: date | None
+    account_id: int
+    account_status: AccountStatus
     balance_kopecks: int
     zone: str
     right: Right | None
-    card_gone: bool
+    card_removed_at: datetime | None
 
 
 def run_due(now: datetime) -> int:
@@ -90,25 +107,45 @@ def run_due(now: datetime) -> int:
 def claim(batch: str, now: datetime, *, most: int = BATCH) -> int:
     """Look at up to `most` rules that are due and write their runs, with payments that wait to be charged; returns how many.
 
-    Under the name of a batch that was taken before nothing more is taken. One rule per account at a time: of two the
+    While charges of a batch wait, nothing more is taken under its name. One rule per account at a time: of two the
     second sees the balance that the first has left.
     """
-    with transaction() as db:
-        taken = db.exec(select(sa.func.count()).where(col(AutopayRun.batch) == batch)).one()
-        if taken:
-            return int(taken)
-        due = _due(db, now, most)
-        if due:
-            _take(db, due, batch, now)
-        return len(due)
+    with reading() as db:
+        waiting = select(sa.func.count()).where(col(AutopayRun.batch) == batch, *_WAITS)
+        looked_at = int(db.exec(waiting).one())
+    if looked_at:
+        return looked_at
+    while looked_at < most:
+        with transaction() as db:
+            due = _due(db, now, min(CLAIMED, most - looked_at))
+            if due:
+                _take(db, due, batch, now)
+        if not due:
+            break
+        looked_at += len(due)
+    return looked_at
 
 
 def _due(db: Session, now: datetime, most: int) -> list[_Due]:
+    rule = AutopayRule
     enough = [right for right in Right if right.covers(Right.PAY)]
     rows = db.execute(
         sa.select(
-            AutopayRule,
-            BillingAccount,
+            col(rule.id),
+            col(rule.customer_id),
+            col(rule.card_id),
+            col(rule.trigger),
+            col(rule.threshold_kopecks),
+            col(rule.day_of_month),
+            col(rule.amount_kind),
+            col(rule.amount_kopecks),
+            col(rule.monthly_ceiling_kopecks),
+            col(rule.due_at),
+            col(rule.due_period),
+            col(rule.due_attempt),
+            col(rule.first_failed_on),
+            col(BillingAccount.id),
+            col(BillingAccount.status),
             col(LedgerAccount.balance_kopecks),
             col(Region.time_zone),
             col(Attachment.right),
@@ -132,40 +169,39 @@ def _due(db: Session, now: datetime, most: int) -> list[_Due]:
             col(AutopayRule.state) == sa.literal_column("'active'"),
             col(AutopayRule.due_at) <= now,
         )
-        .order_by(col(AutopayRule.due_at), col(AutopayRule.id))
+        .order_by(col(AutopayRule.due_at))
         .limit(most)
         .with_for_update(of=[AutopayRule, LedgerAccount], skip_locked=True)
-    ).all()
-    return [
-        _Due(rule, account, balance, zone, right, removed is not None) for rule, account, balance, zone, right, removed in rows
-    ]
+    )
+    return [_Due(*row) for row in rows]
 
 
 def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
     terms = operator().autopay
-    busy = _busy_accounts(db, [each.account.id for each in due])
-    known = runs.periods_run(db, [each.rule.id for each in due], now)
-    paid = _paid_this_month(db, [each.rule.id for each in due], now)
-    asks = [each.account for each in due if each.rule.amount_kind is AutopayAmount.DUE and each.balance_kopecks < 0]
-    owed = due_on_accounts(db, accounts=asks, now=now)
+    busy = _busy_accounts(db, [each.account_id for each in due])
+    known = runs.periods_run(db, [each.rule_id for each in due], now)
+    paid = _paid_this_month(db, [each.rule_id for each in due], now)
+    owed = _owed(db, due, now)
     made: list[dict[str, Any]] = []
     payments: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
+    paused: list[dict[str, Any]] = []
+    put_off: dict[datetime, list[int]] = {now + LATER: [], now + UNTIL_OVER: []}
     for each in due:
-        rule, today = each.rule, now.astimezone(ZoneInfo(each.zone)).date()
-        if each.account.id in busy:
-            changed.append(_plan(rule, due_at=now + LATER))
+        today = now.astimezone(ZoneInfo(each.zone)).date()
+        if each.account_id in busy:
+            put_off[now + LATER].append(each.rule_id)
             continue
-        on = _planned_day(rule, each.zone, today)
-        period = rule.due_period or period_key(trigger=rule.trigger, on=on)
-        if known.get(rule.id, {}).get(period, 0) >= rule.due_attempt:
-            changed.append(_plan(rule, due_at=runs.next_after(rule, on, each.zone), fresh=True))
+        on = _planned_day(each, today)
+        period = each.due_period or period_key(trigger=each.trigger, on=on)
+        if known.get(each.rule_id, {}).get(period, 0) >= each.due_attempt:
+            changed.append(_plan(each, runs.next_after(each, on, each.zone)))
             continue
         run: dict[str, Any] = {
-            "rule_id": rule.id,
-            "billing_account_id": each.account.id,
+            "rule_id": each.rule_id,
+            "billing_account_id": each.account_id,
             "period": period,
-            "attempt": rule.due_attempt,
+            "attempt": each.due_attempt,
             "due_on": on,
             "ran_at": now,
             "batch": batch,
@@ -177,39 +213,40 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
         lost = _lost(each)
         if lost:
             made.append(run | {"reason": lost})
-            changed.append(_plan(rule, due_at=None, fresh=True, paused=lost, now=now))
+            changed.append(_plan(each, None))
+            paused.append({"id": each.rule_id, "state": AutopayState.PAUSED, "pause_reason": lost, "changed_at": now})
             _tell_skipped(db, each, run, lost, paused=True)
             continue
         pay = amount_to_pay(
-            draft=_draft(rule),
+            draft=_draft(each),
             balance_kopecks=each.balance_kopecks,
-            due_kopecks=owed.get(each.account.id, max(0, -each.balance_kopecks)),
-            paid_this_month_kopecks=paid.get(rule.id, 0),
+            due_kopecks=owed.get(each.account_id, max(0, -each.balance_kopecks)),
+            paid_this_month_kopecks=paid.get(each.rule_id, 0),
             terms=terms,
         )
-        by_threshold = rule.trigger is AutopayTrigger.THRESHOLD
-        if each.account.status is AccountStatus.SUSPENDED and pay.reason == "pay":
+        if each.account_status is AccountStatus.SUSPENDED and pay.reason == "pay":
             made.append(run | {"reason": "account_suspended"})
-            changed.append(_plan(rule, due_at=None if by_threshold else runs.next_after(rule, on, each.zone), fresh=True))
+            by_threshold = each.trigger is AutopayTrigger.THRESHOLD
+            changed.append(_plan(each, None if by_threshold else runs.next_after(each, on, each.zone)))
             continue
         if pay.reason != "pay":
             if pay.reason != "above_threshold":  # a threshold rule that waits has not run
                 made.append(run | {"reason": pay.reason})
             if pay.reason == "ceiling_reached":
                 _tell_skipped(db, each, run, pay.reason, paused=False)
-            changed.append(_plan(rule, due_at=_after_skip(rule, pay.reason, on, each.zone), fresh=True))
+            changed.append(_plan(each, _after_skip(each, pay.reason, on)))
             continue
         gateway_key = uuid.uuid4().hex
-        busy.add(each.account.id)
+        busy.add(each.account_id)
         made.append(run | {"result": AutopayResult.PENDING, "amount_kopecks": pay.amount_kopecks, "gateway_key": gateway_key})
         payments.append(
             {
-                "payer_id": rule.customer_id,
+                "payer_id": each.customer_id,
                 "amount_kopecks": pay.amount_kopecks,
                 "method": PaymentMethod.AUTOPAY,
                 "state": PaymentState.PENDING,
-                "card_id": rule.card_id,
-                "key": f"autopay:{rule.id}:{period}:{rule.due_attempt}",
+                "card_id": each.card_id,
+                "key": f"autopay:{each.rule_id}:{period}:{each.due_attempt}",
                 "created_at": now,
                 "gateway": settings().payment_gateway,
                 "gateway_key": gateway_key,
@@ -218,88 +255,79 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
                 "trouble": "",
             }
         )
-        # Should nobody come back to it, the rule is looked at again; until its run is over nothing is taken for it.
-        changed.append(_plan(rule, due_at=now + timedelta(hours=1)))
-    _write(db, made, payments, changed)
-
-
-def _write(db: Session, made: list[dict[str, Any]], payments: list[dict[str, Any]], changed: list[dict[str, Any]]) -> None:
-    ids: dict[str | None, int] = {}
-    if payments:
-        written = db.execute(sa.insert(Payment).returning(col(Payment.gateway_key), col(Payment.id)), payments)
-        ids = dict(written.tuples().all())
-    accounts = {run["gateway_key"]: run for run in made if run["gateway_key"]}
-    if ids:
-        db.execute(
-            sa.insert(PaymentPart),
-            [
-                {
-                    "payment_id": ids[key],
-                    "billing_account_id": run["billing_account_id"],
-                    "amount_kopecks": run["amount_kopecks"],
-                }
-                for key, run in accounts.items()
-            ],
-        )
-    if made:
-        rows = [{**run, "payment_id": ids.get(run["gateway_key"])} for run in made]
-        for row in rows:
-            del row["gateway_key"]
-        db.execute(sa.insert(AutopayRun), rows)
+        put_off[now + UNTIL_OVER].append(each.rule_id)
+    _write(db, made, payments)
     update_many(db, AutopayRule, changed)
+    update_many(db, AutopayRule, paused)
+    for due_at, rule_ids in put_off.items():
+        if rule_ids:
+            db.execute(
+                sa.update(AutopayRule)
+                .where(among(db, col(AutopayRule.id), rule_ids))
+                .values(due_at=due_at)
+                .execution_options(synchronize_session=False)
+            )
 
 
-def _plan(
-    rule: AutopayRule, *, due_at: datetime | None, fresh: bool = False, paused: str = "", now: datetime | None = None
-) -> dict[str, Any]:
-    """What a rule is to become. `fresh`: nothing is being tried again."""
-    return {
-        "id": rule.id,
-        "due_at": due_at,
-        "due_period": "" if fresh else rule.due_period,
-        "due_attempt": 1 if fresh else rule.due_attempt,
-        "first_failed_on": None if fresh else rule.first_failed_on,
-        "state": AutopayState.PAUSED if paused else rule.state,
-        "pause_reason": paused or rule.pause_reason,
-        "changed_at": now or rule.changed_at,
-    }
+def _write(db: Session, made: list[dict[str, Any]], payments: list[dict[str, Any]]) -> None:
+    """Write the runs, those that are to be charged with their payment and its one part."""
+    keys = (payment["gateway_key"] for payment in payments)
+    ids: dict[str | None, int] = dict(zip(keys, insert_for_ids(db, Payment, payments), strict=True))
+    rows = [{**run, "payment_id": ids.get(run["gateway_key"])} for run in made]
+    for row in rows:
+        del row["gateway_key"]
+    part = ("payment_id", "billing_account_id", "amount_kopecks")
+    insert_many(db, PaymentPart, [{name: row[name] for name in part} for row in rows if row["payment_id"] is not None])
+    insert_many(db, AutopayRun, rows)
 
 
-def _planned_day(rule: AutopayRule, zone: str, today: date) -> date:
+def _plan(each: _Due, due_at: datetime | None) -> dict[str, Any]:
+    """When a rule is looked at next of which nothing is being tried again."""
+    return {"id": each.rule_id, "due_at": due_at, "due_period": "", "due_attempt": 1, "first_failed_on": None}
+
+
+def _owed(db: Session, due: Sequence[_Due], now: datetime) -> dict[int, int]:
+    """What is due on the accounts whose rules pay just that, in kopecks."""
+    asked = [each.account_id for each in due if each.amount_kind is AutopayAmount.DUE and each.balance_kopecks < 0]
+    accounts = db.exec(select(BillingAccount).where(among(db, col(BillingAccount.id), asked))).all() if asked else []
+    return due_on_accounts(db, accounts=accounts, now=now)
+
+
+def _planned_day(each: _Due, today: date) -> date:
     """The day a run is for: that of the first try; of a calendar rule the day planned, however late it is looked at."""
-    if rule.due_attempt > 1 and rule.first_failed_on is not None:
-        return rule.first_failed_on
-    if rule.trigger is AutopayTrigger.THRESHOLD or rule.due_at is None:
+    if each.due_attempt > 1 and each.first_failed_on is not None:
+        return each.first_failed_on
+    if each.trigger is AutopayTrigger.THRESHOLD or each.due_at is None:
         return today
-    return rule.due_at.astimezone(ZoneInfo(zone)).date()
+    return each.due_at.astimezone(ZoneInfo(each.zone)).date()
 
 
 def _lost(each: _Due) -> str:
     """Why a rule can run no more, if so."""
-    if each.account.status is AccountStatus.CLOSED:
+    if each.account_status is AccountStatus.CLOSED:
         return "account_closed"
     if each.right is None:
         return "right_lost"
-    return "card_removed" if each.card_gone else ""
+    return "card_removed" if each.card_removed_at is not None else ""
 
 
-def _after_skip(rule: AutopayRule, reason: str, on: date, zone: str) -> datetime | None:
+def _after_skip(each: _Due, reason: str, on: date) -> datetime | None:
     """When to look again after nothing was paid. A threshold rule waits for the next change; at its ceiling, for the month."""
-    if rule.trigger is not AutopayTrigger.THRESHOLD:
-        return runs.next_after(rule, on, zone)
+    if each.trigger is not AutopayTrigger.THRESHOLD:
+        return runs.next_after(each, on, each.zone)
     if reason != "ceiling_reached":
         return None
-    return runs.moment_on(next_month(on), zone)
+    return runs.moment_on(next_month(on), each.zone)
 
 
-def _draft(rule: AutopayRule) -> RuleDraft:
+def _draft(each: _Due) -> RuleDraft:
     return RuleDraft(
-        trigger=rule.trigger,
-        amount_kind=rule.amount_kind,
-        threshold_kopecks=rule.threshold_kopecks,
-        day_of_month=rule.day_of_month,
-        amount_kopecks=rule.amount_kopecks,
-        monthly_ceiling_kopecks=rule.monthly_ceiling_kopecks,
+        trigger=each.trigger,
+        amount_kind=each.amount_kind,
+        threshold_kopecks=each.threshold_kopecks,
+        day_of_month=each.day_of_month,
+        amount_kopecks=each.amount_kopecks,
+        monthly_ceiling_kopecks=each.monthly_ceiling_kopecks,
     )
 
 
@@ -308,8 +336,8 @@ def _busy_accounts(db: Session, account_ids: Iterable[int]) -> set[int]:
     return set(
         db.exec(
             select(AutopayRun.billing_account_id).where(
-                col(AutopayRun.billing_account_id).in_(list(account_ids)),
-                col(AutopayRun.result) == sa.literal_column("'pending'"),
+                among(db, col(AutopayRun.billing_account_id), account_ids),
+                *_WAITS,
             )
         )
     )
@@ -321,7 +349,7 @@ def _paid_this_month(db: Session, rule_ids: Iterable[int], now: datetime) -> dic
     rows = db.execute(
         sa.select(col(AutopayRun.rule_id), sa.func.sum(col(AutopayRun.amount_kopecks)))
         .where(
-            col(AutopayRun.rule_id).in_(list(rule_ids)),
+            among(db, col(AutopayRun.rule_id), rule_ids),
             col(AutopayRun.ran_at) >= since,
             col(AutopayRun.result).in_([AutopayResult.SUCCEEDED, AutopayResult.PENDING]),
         )
@@ -333,7 +361,7 @@ def _paid_this_month(db: Session, rule_ids: Iterable[int], now: datetime) -> dic
 def _tell_skipped(db: Session, each: _Due, run: dict[str, Any], reason: str, *, paused: bool) -> None:
     notify(
         db,
-        customer_id=each.rule.customer_id,
+        customer_id=each.customer_id,
         event=NoticeEvent.AUTOPAY_FAILED,
         key=f"autopay:{run['rule_id']}:{run['period']}:{run['attempt']}:skipped",
         account_id=run["billing_account_id"],
@@ -353,16 +381,8 @@ def charge(batch: str) -> int:
             .join(AutopayRun, col(AutopayRun.payment_id) == col(Payment.id))
             .join(SavedCard, col(SavedCard.id) == col(Payment.card_id))
             .join(Customer, col(Customer.id) == col(Payment.payer_id))
-            .where(
-                col(AutopayRun.batch) == batch,
-                col(AutopayRun.result) == sa.literal_column("'pending'"),
-                col(Payment.state) == PaymentState.PENDING,
-            )
+            .where(col(AutopayRun.batch) == batch, *_WAITS, col(Payment.state) == PaymentState.PENDING)
             .order_by(col(Payment.id))
         ).all()
-    over = 0
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="autopay") as pool:
-        for start in range(0, len(waiting), PIECE):
-            piece = waiting[start : start + PIECE]
-            over += settle_answers(list(pool.map(lambda row: ask(row[0], token=row[1], language=row[2]), piece)))
-    return over
+    with closing(answers(waiting)) as pieces:
+        return sum(settle_answers(piece) for piece in pieces)

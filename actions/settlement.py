@@ -158,43 +158,35 @@ def _write_receipt(db: Session, payment: Payment, utility: UtilityPayment | None
         with speaking(payer.language):
             names = names_of(db, payer.id, [part.billing_account_id for part in parts])
             what = "\n".join(f"{names[part.billing_account_id]}: {money(part.amount_kopecks)}" for part in parts)
-    letters.put(db, **receipt_letter(payment, payer, what))
+    letter = receipt_letter(
+        payment_id=payment.id,
+        amount_kopecks=payment.amount_kopecks,
+        by_autopay=by_autopay,
+        payer_id=payer.id,
+        email=payer.email,
+        language=payer.language,
+        what=what,
+    )
+    letters.put(db, **letter)
 
 
-def receipt_letter(payment: Payment, payer: Customer, what: str) -> dict[str, Any]:
+def receipt_letter(
+    *, payment_id: int, amount_kopecks: int, by_autopay: bool, payer_id: int, email: str, language: Language, what: str
+) -> dict[str, Any]:
     """What `letters.put` is given for a receipt. `what` was paid for, in the payer's language."""
-    with speaking(payer.language):
-        said = money(payment.amount_kopecks)
+    with speaking(language):
+        said = money(amount_kopecks)
     return {
         "channel": Channel.EMAIL,
-        "recipient": payer.email,
-        "about": "autopay_receipt" if payment.method is PaymentMethod.AUTOPAY else "receipt",
-        "language": payer.language,
-        "requested_by_id": payer.id,
-        "document": f"receipt/{payment.id}",
+        "recipient": email,
+        "about": "autopay_receipt" if by_autopay else "receipt",
+        "language": language,
+        "requested_by_id": payer_id,
+        "document": f"receipt/{payment_id}",
         "sum": said,
         "what": what,
-        "number": str(payment.id),
+        "number": str(payment_id),
     }
-
-
-def names_of_all(db: Session, pairs: Sequence[tuple[Customer, BillingAccount]]) -> dict[tuple[int, int], str]:
-    """Of each person and account, how this person calls it, with its number, in the person's language."""
-    labels = {
-        (customer_id, account_id): label
-        for customer_id, account_id, label in db.execute(
-            sa.select(col(Attachment.customer_id), col(Attachment.billing_account_id), col(Attachment.label)).where(
-                col(Attachment.billing_account_id).in_({account.id for _, account in pairs}),
-                col(Attachment.detached_at).is_(None),
-            )
-        ).tuples()
-    }
-    names = {}
-    for person, account in pairs:
-        with speaking(person.language):
-            called = labels.get((person.id, account.id)) or t(f"service.{account.service.value}")
-        names[person.id, account.id] = f"{called} ({account.number})"
-    return names
 
 
 def names_of(db: Session, customer_id: int, account_ids: Sequence[int]) -> dict[int, str]:

@@ -1,0 +1,72 @@
+"""Asking the gateway about many payments at once, outside any transaction; answers come in pieces to be settled together."""
+
+import time
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from queue import Empty, Queue
+
+from actions.payments import ask
+from actions.settlement import Answer
+from models import Payment
+from rules.terms import Language
+
+AT_ONCE = 16
+"""How many charges are asked for at the same time."""
+PIECE = 100
+"""How many answers are settled in one transaction: on SQLite others wait for it meanwhile."""
+WAITS_SECONDS = 1.0
+"""How long an answer waits for others to be settled with."""
+
+
+def answers(waiting: Iterable[tuple[Payment, str, Language]]) -> Generator[list[Answer]]:
+    """What the gateway says of each (payment, token, language), in pieces as it comes: a slow answer holds up no other.
+
+    No more than a piece is asked ahead of what is settled: when settling fails, no more money is taken.
+    """
+    left, said = deque(waiting), Queue[Answer | None](PIECE)
+
+    def ask_on() -> None:
+        try:
+            while True:
+                payment, token, language = left.popleft()
+                said.put(ask(payment, token=token, language=language))
+        except IndexError:
+            pass  # that was the last one
+        finally:
+            said.put(None)
+
+    if not left:
+        return
+    threads = min(AT_ONCE, len(left))
+    with ThreadPoolExecutor(threads, thread_name_prefix="autopay") as pool:
+        asking = [pool.submit(ask_on) for _ in range(threads)]
+        try:
+            yield from _pieces(said, threads)
+        finally:
+            left.clear()
+            while not all(each.done() for each in asking):
+                with suppress(Empty):
+                    said.get(timeout=0.1)
+    for each in asking:
+        each.result()
+
+
+def _pieces(said: "Queue[Answer | None]", threads: int) -> Generator[list[Answer]]:
+    """Pieces of what comes, until each thread has said that it is done: when one is full, or its first answer waits long."""
+    piece: list[Answer] = []
+    began = time.monotonic()
+    while threads:
+        answer = None
+        try:
+            answer = said.get(timeout=WAITS_SECONDS)
+            threads -= answer is None
+        except Empty:
+            pass
+        if answer is not None:
+            began = time.monotonic() if not piece else began
+            piece.append(answer)
+        if piece and (len(piece) >= PIECE or not threads or time.monotonic() - began >= WAITS_SECONDS):
+            yield piece
+            piece = []
