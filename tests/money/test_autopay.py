@@ -24,18 +24,10 @@ from models import (
     AuditEntry,
     AutopayRule,
     AutopayRun,
-    BillingAccount,
-    Option,
-    OptionPrice,
-    Order,
-    Plan,
-    PlanPrice,
     SavedCard,
-    Subscription,
 )
 from queries.autopay import RUNS_SHOWN, autopay_rules, payable_accounts, rule_runs, rule_runs_count
 from queries.cards import saved_cards
-from queries.rehearsal import Outlook, outlooks
 from rules.refusals import (
     AmountKindMismatch,
     AmountOutOfRange,
@@ -50,22 +42,15 @@ from rules.refusals import (
     ThresholdOutOfRange,
     UpToNotAboveThreshold,
 )
-from rules.rehearsal import Rehearsal, rehearse
 from rules.terms import (
-    AccountStatus,
     AutopayAmount,
     AutopayResult,
     AutopayState,
     AutopayTrigger,
-    BillingMode,
     DeclineReason,
-    OptionGroup,
-    OrderKind,
-    OrderState,
     Outcome,
     Right,
 )
-from settings import operator
 from tests.money.world import LONG_AGO, World, at
 
 
@@ -403,111 +388,3 @@ def test_detaching_an_account_ends_ones_own_rules_for_it(home: Home):
     with reading() as session:
         assert autopay_rules(session, visitor=home.p) == []
         assert len(autopay_rules(session, visitor=home.a)) == 1, "the holder's own goes on"
-
-
-# --- what is known of the months ahead ----------------------------------------------------------------------
-NOW = at("2026-11-22 10:00")
-
-
-def rehearsed(known: Outlook) -> Rehearsal:
-    terms = operator()
-    return rehearse(rules=known.rules, account=known.account, today=known.today, terms=terms.autopay, billing=terms.billing)
-
-
-def outlook(visitor: Any, account_id: int) -> Outlook:
-    with transaction() as session:
-        account = session.get_one(BillingAccount, account_id)
-        account.billed_on = date(2026, 11, 1)
-        session.add(account)
-    with reading() as session:
-        return outlooks(session, visitor=visitor, now=NOW, account_id=account_id)[account_id]
-
-
-def test_the_outlook_knows_balance_fee_debt_and_what_each_rule_paid(home: Home):
-    with transaction() as session:
-        world = World(session)
-        world.number = 700
-        world.connect(home.account, 60_000)
-        owing = world.account(home.anna, mode=BillingMode.POSTPAID)
-        world.charge(owing, 30_000, at("2026-11-01 00:05"))
-        world.pay(home.account, 80_000, at("2026-11-05"), payer=home.anna)
-        made = world.rule(home.anna, home.account, home.card, due_at=at("2026-12-10 06:00"))
-        for day, result in ((3, AutopayResult.DECLINED), (5, AutopayResult.SUCCEEDED)):
-            session.add(
-                AutopayRun(
-                    rule_id=made.id,
-                    billing_account_id=home.account.id,
-                    period="2026-11",
-                    attempt=day,
-                    due_on=date(2026, 11, day),
-                    ran_at=at(f"2026-11-0{day}"),
-                    result=result,
-                    amount_kopecks=80_000,
-                )
-            )
-    known = outlook(home.a, home.account.id)
-    assert (known.account.balance_kopecks, known.monthly_kopecks, known.account.due_kopecks) == (80_000, 60_000, 0)
-    (rule_,) = known.rules
-    assert (rule_.rule_id, rule_.is_own, rule_.paid_this_month_kopecks) == (made.id, True, 80_000)
-    assert (rule_.periods, rule_.planned_on, rule_.pending_kopecks) == ({"2026-11"}, date(2026, 12, 10), 0)
-    assert outlook(home.a, owing.id).account.due_kopecks == 30_000
-    (theirs,) = outlook(home.p, home.account.id).rules
-    assert not theirs.is_own
-    with reading() as session:
-        assert set(outlooks(session, visitor=home.p, now=NOW)) == {home.account.id}
-        assert outlooks(session, visitor=home.o, now=NOW, account_id=home.account.id) == {}
-
-
-def test_the_months_ahead_know_announced_prices_options_that_end_and_orders_on_their_way(home: Home):
-    with transaction() as session:
-        world = World(session)
-        world.number = 700
-        world.pay(home.account, 500_000, NOW, payer=home.anna)
-        world.connect(home.account, 60_000)
-        (plan,) = session.exec(select(Plan)).all()
-        world.save(PlanPrice(plan_id=plan.id, valid_from_on=date(2027, 1, 1), monthly_kopecks=65_000))
-        leaving, coming = (
-            world.save(Option(code=code, service=plan.service, group=OptionGroup.CALLS, name_ru=code, name_en=code))
-            for code in ("leaving", "coming")
-        )
-        for option, price in ((leaving, 5_000), (coming, 7_000)):
-            world.save(OptionPrice(option_id=option.id, valid_from_on=date(2024, 1, 1), price_kopecks=price))
-        world.save(Subscription(billing_account_id=home.account.id, option_id=leaving.id, started_on=date(2026, 3, 1)))
-        for option, kind, on in (
-            (leaving, OrderKind.DISCONNECT, date(2027, 1, 1)),
-            (coming, OrderKind.CONNECT, date(2026, 11, 23)),
-        ):
-            world.save(
-                Order(
-                    billing_account_id=home.account.id,
-                    option_id=option.id,
-                    kind=kind,
-                    state=OrderState.ACCEPTED,
-                    key=option.code,
-                    now_kopecks=0,
-                    monthly_kopecks=0,
-                    effective_on=on,
-                    placed_at=NOW,
-                    due_at=NOW,
-                )
-            )
-    known = outlook(home.a, home.account.id)
-    charges = [(each.on, each.amount_kopecks) for each in rehearsed(known).events if each.kind == "charge"]
-    assert known.monthly_kopecks == 60_000 + 5_000 + 7_000
-    assert charges == [
-        (date(2026, 12, 1), 60_000 + 5_000 + 7_000),
-        (date(2027, 1, 1), 65_000 + 7_000),
-        (date(2027, 2, 1), 65_000 + 7_000),
-    ]
-
-
-def test_an_account_that_does_not_work_is_charged_nothing_ahead(home: Home):
-    with transaction() as session:
-        world = World(session)
-        world.number = 700
-        world.connect(home.account, 60_000)
-        account = session.get_one(BillingAccount, home.account.id)
-        account.status = AccountStatus.SUSPENDED
-        session.add(account)
-    known = outlook(home.a, home.account.id)
-    assert (rehearsed(known).events, known.monthly_kopecks) == ((), 0)
