@@ -31,7 +31,7 @@ _ICONS = {
 
 def clock_menu(visitor: Visitor | None) -> None:
     """The mark of a demo in the header; behind it the clock."""
-    with st.popover(t("demo.mark", day=day(clock.today(), short=True)), key="demo_clock", type="tertiary", icon=":material/schedule:"):
+    with st.popover(t("demo.mark", day=day(clock.today(), this_year=clock.today().year, short=True)), key="demo_clock", type="tertiary", icon=":material/schedule:"):
         _clock(visitor)
 
 

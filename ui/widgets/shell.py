@@ -23,7 +23,10 @@ _STYLE = """<style>
 [data-testid="stLayoutWrapper"]:has(> .st-key-head_menu, > .st-key-phone_bar) {{ position: absolute }}
 .st-key-head_menu {{ position: fixed; top: .55rem; right: 1rem; z-index: 1000000; width: auto !important }}
 .st-key-phone_bar {{ display: none }}
-[data-testid="stToolbar"] {{ padding-right: 13rem }}
+[data-testid="stToolbar"] {{ padding-right: 15rem }}
+.st-key-demo_clock button, .st-key-demo_clock button:is(:hover, :focus, :active) {{ color: inherit !important; background: {mark}; border-radius: .5rem }}
+.st-key-demo_clock button {{ padding: 0 .5rem; min-height: 1.9rem }}
+.st-key-demo_clock button p {{ font-size: .85rem; white-space: nowrap }}
 
 .st-key-door [data-testid="stFormSubmitButton"] button {{
   width: 100%; background: {act}; border-color: {act}; color: #fff; font-weight: 600;
@@ -42,6 +45,7 @@ _STYLE = """<style>
 
 @media (max-width: 640px) {{
   .st-key-head_menu {{ right: .5rem }}
+  .st-key-demo_clock [data-testid="stIconMaterial"] {{ display: none }}
   body:has(.st-key-phone_bar) [data-testid="stExpandSidebarButton"] {{ display: none }}
   .st-key-phone_bar {{
     display: flex; position: fixed; inset: auto 0 0 0; z-index: 999999; width: 100% !important; gap: 0; flex-wrap: nowrap;
@@ -75,9 +79,9 @@ def page_config(title: str) -> None:
 def dress(here: int = 0) -> None:
     """The stylesheet and the logo. `here` is the place of the shown screen in the phone's bar, from 1; 0: not in it."""
     mode = st.context.theme.type or "light"
-    names = ("backgroundColor", "borderColor", "primaryColor", "linkColor")
-    back, line, act, link = (st.get_option(f"theme.{mode}.{name}") for name in names)
-    st.html(_STYLE.format(back=back, line=line, act=act, link=link, here=here))
+    names = ("backgroundColor", "borderColor", "primaryColor", "linkColor", "secondaryBackgroundColor")
+    back, line, act, link, mark = (st.get_option(f"theme.{mode}.{name}") for name in names)
+    st.html(_STYLE.format(back=back, line=line, act=act, link=link, mark=mark, here=here))
     st.logo(str(logo()), size="large")
 
 
