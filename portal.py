@@ -157,8 +157,10 @@ except Unavailable:
     shell.busy()
 else:
     here = finish_social(here)
-    if demo_clock.curtain():
-        pass
+    if demo_clock.is_closed():
+        shell.page_config("")
+        shell.dress()
+        demo_clock.curtain()
     elif here is None:
         guest()
     else:

@@ -120,19 +120,25 @@ def _reset() -> None:
     forget()
 
 
-def curtain() -> bool:
-    """In front of every screen while the demo is being made anew, or lives through the days it missed; whether it is drawn."""
+def is_closed() -> bool:
+    """Whether nothing can be shown just now: the demo is being made anew, or lives through the days it missed."""
     if not settings().is_demo:
         return False
     if resetting():
-        _calm(t("demo.resetting"))
         return True
     with reading() as db:
         move = latest_move(db)
-    if move is None or move.state is not MoveState.RUNNING or clock.ahead() >= -timedelta(hours=1):
-        return False
+    return move is not None and move.state is MoveState.RUNNING and clock.ahead() < -timedelta(hours=1)
+
+
+def curtain() -> None:
+    """In front of every screen meanwhile."""
+    if resetting():
+        _calm(t("demo.resetting"))
+        return
+    with reading() as db:
+        move = latest_move(db)
     _calm(t("demo.catching_up"), move)
-    return True
 
 
 @st.fragment(run_every=EVERY)
