@@ -31,7 +31,9 @@ _ICONS = {
 
 def clock_menu(visitor: Visitor | None) -> None:
     """The mark of a demo in the header; behind it the clock."""
-    with st.popover(t("demo.mark", day=day(clock.today(), this_year=clock.today().year, short=True)), key="demo_clock", type="tertiary", icon=":material/schedule:"):
+    today = clock.today()
+    label = t("demo.mark", day=day(today, this_year=today.year, short=True))
+    with st.popover(label, key="demo_clock", type="tertiary", icon=":material/schedule:"):
         _clock(visitor)
 
 

@@ -24,8 +24,9 @@ _STYLE = """<style>
 .st-key-head_menu {{ position: fixed; top: .55rem; right: 1rem; z-index: 1000000; width: auto !important }}
 .st-key-phone_bar {{ display: none }}
 [data-testid="stToolbar"] {{ padding-right: 15rem }}
-.st-key-demo_clock button, .st-key-demo_clock button:is(:hover, :focus, :active) {{ color: inherit !important; background: {mark}; border-radius: .5rem }}
-.st-key-demo_clock button {{ padding: 0 .5rem; min-height: 1.9rem }}
+.st-key-demo_clock button, .st-key-demo_clock button:is(:hover, :focus, :active) {{
+  color: inherit !important; background: {mark}; border-radius: .5rem; padding: 0 .5rem; min-height: 1.9rem;
+}}
 .st-key-demo_clock button p {{ font-size: .85rem; white-space: nowrap }}
 
 .st-key-door [data-testid="stFormSubmitButton"] button {{
