@@ -1,32 +1,25 @@
 """The durable engine (DBOS Transact): what runs by the clock, exactly once in all processes, and goes on after a crash.
 
 The engine orchestrates; the work itself is set-based and lives in actions. A schedule fires one workflow per job and moment,
-whichever processes are up; a workflow that a dead process left is taken over by whoever notices. Autopay goes in
-batches: each is a workflow of two steps, claim and charge, that may be repeated any number of times (`actions.autopaying`).
+whichever processes are up; a workflow that a dead process left is taken over by whoever notices. Autopay goes in errands of
+some batches; each batch is two steps, claim and charge, that may be repeated any number of times (`actions.autopaying`).
 The engine's own tables are apart from ours: a file beside SQLite's, a schema of its own in PostgreSQL. Losing them loses no
 work: what is due is always found again from rows.
 """
 
 import logging
-import sqlite3
-import sys
 import threading
 import time
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
 
-import sqlalchemy as sa
 from dbos import DBOS, SetWorkflowID
-from sqlalchemy import event
 
 import clock
 from actions import autopaying
 from actions.autopay_runs import plan, sweep, waiting_rules
 from actions.demo_clock import moving
-from db import database, reading
-from db.engine import make_engine
-from jobs import slots
+from db import database, reading, slots
+from db.workflows import make_workflow_engine
 from jobs.running import keep, run
 from jobs.schedule import JOBS, Job
 from seed.reset import resetting
@@ -35,6 +28,8 @@ VERSION = "1"
 """Workflows of another version are left to processes of that version; it is raised when a workflow changes its steps."""
 TIME_ZONE = "Europe/Moscow"
 QUEUE, AUTOPAY = "background", "autopay"
+ROUNDS = 5
+"""How many batches one errand of autopay takes, so that a queue that is looked at twice a second keeps nobody waiting."""
 REAP_SECONDS = 10
 KEPT = timedelta(days=7)
 """How long the engine remembers what it has done."""
@@ -64,13 +59,12 @@ def _do(name: str, key: str) -> int:
 
 
 def _autopay(scheduled_at: datetime) -> None:
-    """Plan what is due and give it out in batches."""
-    batches = _plan_autopay()
+    """Plan what is due and give it out in errands."""
     moment = f"{scheduled_at:%y%m%d%H%M%S}"
-    for number in range(batches):
-        batch = f"autopay:{moment}:{number}"
-        with SetWorkflowID(batch):
-            DBOS.enqueue_workflow(AUTOPAY, autopay_batch, batch)
+    for number in range(-(-_plan_autopay() // (ROUNDS * autopaying.BATCH))):
+        name = f"autopay:{moment}:{number}"
+        with SetWorkflowID(name):
+            DBOS.enqueue_workflow(AUTOPAY, autopay_errand, name)
 
 
 @DBOS.step(name="plan autopay")
@@ -79,16 +73,21 @@ def _plan_autopay() -> int:
     while plan(now) or sweep(now):
         pass
     with reading() as db:
-        return -(-waiting_rules(db, now) // autopaying.BATCH)
+        return waiting_rules(db, now)
 
 
-@DBOS.workflow(name="autopay batch", max_recovery_attempts=1000)
-def autopay_batch(batch: str) -> int:
-    """Take a batch of due rules and charge them; begun again after a crash it goes on where it was."""
-    claimed = _claim(batch)
-    if claimed:
+@DBOS.workflow(name="autopay errand", max_recovery_attempts=1000)
+def autopay_errand(name: str) -> int:
+    """Take some batches of due rules and charge them; begun again after a crash it goes on where it was."""
+    looked_at = 0
+    for number in range(ROUNDS):
+        batch = f"{name}:{number}"
+        claimed = _claim(batch)
+        if not claimed:
+            break
         _charge(batch)
-    return claimed
+        looked_at += claimed
+    return looked_at
 
 
 @DBOS.step(name="claim", retries_allowed=True, max_attempts=10, interval_seconds=1.0)
@@ -114,7 +113,7 @@ class Engine:
     def start(self) -> None:
         """Launch it, and keep an eye on work that dead processes left. Raises what the database raises."""
         self._slot = slots.take()
-        own = _own_engine(database())
+        own = make_workflow_engine(database())
         logging.getLogger("dbos").setLevel(logging.ERROR)
         DBOS(
             config={
@@ -157,6 +156,8 @@ class Engine:
         forgotten = 0.0
         while not self._stopping.wait(REAP_SECONDS):
             try:
+                if self._slot is not None and not self._slot.keep():
+                    _log.error("another process has taken %s, which this one had lost with its session", self._slot.name)
                 self._take_over()
                 if time.monotonic() - forgotten > 3600:
                     _forget()
@@ -181,22 +182,3 @@ def _forget() -> None:
     )
     if old:
         DBOS.delete_workflows([work.workflow_id for work in old])
-
-
-def _own_engine(ours: sa.Engine) -> sa.Engine:
-    """Where the engine keeps its own tables: SQLite's in a file beside ours, with the same care; PostgreSQL's in our database."""
-    if ours.dialect.name != "sqlite":
-        return make_engine(ours.url.render_as_string(hide_password=False))
-    file = Path(str(ours.url.database))
-    made = sa.create_engine(f"sqlite:///{file.with_name(file.stem + '-jobs' + (file.suffix or '.db'))}", pool_size=20)
-
-    @event.listens_for(made, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = "IMMEDIATE"  # it says BEGIN itself where it must, and never begins by reading
-        for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        # It asks for unixepoch('subsec') by the version of Python, not of SQLite: 3.42 brought it.
-        if sys.version_info >= (3, 12) and sqlite3.sqlite_version_info < (3, 42):
-            connection.create_function("unixepoch", 1, lambda how: time.time() if how == "subsec" else None)
-
-    return made

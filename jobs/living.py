@@ -5,8 +5,7 @@ import threading
 
 import clock
 from actions import demo_clock
-from db import reading
-from jobs import slots
+from db import reading, slots
 from jobs.running import run
 from jobs.schedule import JOBS
 from models import ClockMove

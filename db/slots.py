@@ -6,36 +6,55 @@ ends with the process: of a file beside a SQLite database, of a session of Postg
 
 import fcntl
 from pathlib import Path
-from typing import Any
+from typing import IO, Protocol
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
-from db import database
+from db.engine import database
 
 MOST = 64
 _PREFIX = "slot-"
 
 
+class Lock(Protocol):
+    """What only one process can have, until it closes it or dies."""
+
+    def is_held(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+
 class Slot:
     """A place that this process holds until it ends or lets it go."""
 
-    def __init__(self, number: int, held: Any) -> None:
-        self.number, self._held = number, held
+    def __init__(self, number: int, lock: Lock) -> None:
+        self.number = number
+        self._lock: Lock | None = lock
 
     @property
     def name(self) -> str:
         return f"{_PREFIX}{self.number}"
 
+    def keep(self) -> bool:
+        """Take the place anew, should its lock have gone with a session of the database; whether it is held."""
+        if self._lock is None or not self._lock.is_held():
+            self.let_go()
+            self._lock = alone(self.name)
+        return self._lock is not None
+
     def let_go(self) -> None:
-        self._held.close()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
 
 def take() -> Slot:
     """The first place that is free. Raises RuntimeError when all are taken."""
     for number in range(1, MOST + 1):
-        held = _lock(number)
-        if held is not None:
-            return Slot(number, held)
+        lock = alone(f"{_PREFIX}{number}")
+        if lock is not None:
+            return Slot(number, lock)
     raise RuntimeError(f"all {MOST} places for background work are taken")
 
 
@@ -44,19 +63,15 @@ def is_dead(name: str) -> bool:
     number = name.removeprefix(_PREFIX)
     if not name.startswith(_PREFIX) or not number.isdigit():
         return True
-    held = _lock(int(number))
-    if held is None:
+    lock = alone(name)
+    if lock is None:
         return False
-    held.close()
+    lock.close()
     return True
 
 
-def _lock(number: int) -> Any:
-    return alone(f"{_PREFIX}{number}")
-
-
-def alone(name: str) -> Any:
-    """A lock that only one process can have, held as long as it is not closed; None when another has it."""
+def alone(name: str) -> Lock | None:
+    """A lock of that name, held as long as it is not closed; None when another has it."""
     engine = database()
     if engine.dialect.name == "sqlite":
         file = Path(f"{engine.url.database}.{name}").open("a")  # noqa: SIM115
@@ -65,7 +80,7 @@ def alone(name: str) -> Any:
         except OSError:
             file.close()
             return None
-        return file
+        return _File(file)
     connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     key = sa.func.hashtextextended(f"kabinet-{name}", 0)
     if connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar():
@@ -74,12 +89,31 @@ def alone(name: str) -> Any:
     return None
 
 
+class _File:
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def is_held(self) -> bool:
+        return not self._file.closed
+
+    def close(self) -> None:
+        self._file.close()
+
+
 class _Session:
     """A session of PostgreSQL that holds an advisory lock; the lock ends with it."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
+    def is_held(self) -> bool:
+        try:
+            self._connection.execute(sa.select(1))
+        except SQLAlchemyError:
+            return False
+        return True
+
     def close(self) -> None:
-        self._connection.invalidate()  # back in the pool it would keep the lock
-        self._connection.close()
+        if not self._connection.closed:
+            self._connection.invalidate()  # back in the pool it would keep the lock
+            self._connection.close()
