@@ -11,6 +11,7 @@ from sqlmodel import Session, col, func, select
 
 import clock
 from actions.letters import put
+from actions.notices import wants_bills
 from actions.performing import action
 from actions.throttle import count_try, throttle_key
 from models import AttachCode, Attachment, AutopayRule, BillingAccount, Customer
@@ -167,6 +168,7 @@ def attach_account(db: Session, *, visitor: Visitor, attach_code_id: int, code: 
             billing_account_id=account.id,
             right=Right.MANAGE if _is_own(db, visitor, account) else Right.PAY,
             position=0 if last is None else last + 1,
+            bill_by_email=wants_bills(db, customer_id=visitor.customer_id),
             attached_at=now,
         )
     )

@@ -24,6 +24,8 @@ from models import (
     ExternalIdentity,
     LoginSession,
     Message,
+    Notice,
+    NoticeChoice,
     Proof,
     RecoveryCode,
     Region,
@@ -127,7 +129,18 @@ def _erase(db: Session, person: Customer, now: datetime) -> None:
         .where(col(LoginSession.customer_id) == mine)
         .values(token_hash=None, ticket_hash=None, ticket_expires_at=None, address="", browser="")
     )
-    for table in (Credential, SecondFactor, RecoveryCode, ExternalIdentity, Proof, AttachCode, DataExport, DemoPersona):
+    for table in (
+        Credential,
+        SecondFactor,
+        RecoveryCode,
+        ExternalIdentity,
+        Proof,
+        AttachCode,
+        DataExport,
+        DemoPersona,
+        Notice,
+        NoticeChoice,
+    ):
         db.execute(delete(table).where(col(table.customer_id) == mine))  # type: ignore[attr-defined]
     db.execute(delete(Message).where(col(Message.recipient).in_(contacts)))
     db.execute(delete(Registration).where(or_(col(Registration.email).in_(contacts), col(Registration.phone).in_(contacts))))

@@ -4,6 +4,7 @@ from sqlmodel import Session, col, select
 
 import clock
 from actions.bonus import grant_once
+from actions.notices import deliver_bills
 from actions.performing import action
 from models import Consent, Customer, Region
 from rules.refusals import FieldWrong, NotAllowed
@@ -97,5 +98,7 @@ def _keep(db: Session, visitor: Visitor, kind: ConsentKind, given: bool, wording
             at=clock.now(),
         )
     )
+    if kind is ConsentKind.E_BILL:
+        deliver_bills(db, customer_id=visitor.customer_id, on=given)
     if kind is ConsentKind.E_BILL and given:
         grant_once(db, visitor.customer_id, BonusSource.E_BILL, operator().bonus.e_bill_points, "e_bill", clock.now())

@@ -17,7 +17,7 @@ from sqlmodel import Session, col, select
 import clock
 from actions.printing import document_for
 from db import transaction
-from documents.letters import as_html, write
+from documents.letters import Written, as_html, as_text, unsubscribe_in, write
 from integrations.mail import Attached, Conversation, MailServer, Refused, TryLater, Unreachable, compose
 from models import Message
 from rules.numbers import mask_email
@@ -33,6 +33,8 @@ LEASE = timedelta(minutes=5)
 HURRY_SECONDS = 120
 """So long letters that were taken together are handed over; what is left then is given back, well before the lease ends."""
 BATCH = 50
+HERE = "http://localhost:8501"
+"""Where a demo is that was not told its address; production always is."""
 _SECRETS = re.compile(r"\{(link|code)\}")
 _random = SystemRandom()
 
@@ -48,7 +50,8 @@ def put(
     document: str = "",
     **facts: Any,
 ) -> None:
-    """Write the letter or SMS about `about` and leave it in the outbox; it goes out after the commit. `document` goes with it.
+    """Write the letter or SMS about `about` and leave it in the outbox; it goes out after the commit. `document` goes with it
+    (several: with spaces between).
 
     Without a mail server it is kept in the built-in mailbox; so are text messages. Raises ValueError for a recipient
     with a line break.
@@ -78,10 +81,14 @@ def row_of(
     language: Language,
     requested_by_id: int | None = None,
     document: str = "",
+    written: Written | None = None,
     **facts: Any,
 ) -> dict[str, Any]:
-    """The columns of a letter as it goes into the outbox, for whoever writes many at once."""
-    written = write(about, language=language, **facts)
+    """The columns of a letter as it goes into the outbox, for whoever writes many at once.
+
+    `written`: its words, where they are not those of the catalogues about it.
+    """
+    written = written or write(about, language=language, **facts)
     now = clock.now()
     goes_out = channel is Channel.EMAIL and bool(settings().smtp_host)
     return {
@@ -217,7 +224,7 @@ def _change(message: Message, **values: Any) -> None:
 
 
 def _composed(server: MailServer, message: Message) -> Any:
-    we = operator()
+    we, site = operator(), settings().public_url or HERE
     html = as_html(
         message.about,
         subject=message.subject,
@@ -225,26 +232,29 @@ def _composed(server: MailServer, message: Message) -> Any:
         language=message.language,
         operator=we.name(message.language.value),
         colour=we.colour,
+        site=site,
     )
     return compose(
         server,
         to=message.recipient,
         subject=message.subject,
-        text=message.body,
+        text=as_text(message.body, language=message.language, site=site),
         html=html,
         at=message.created_at,
         number=message.id,
         attached=_attached(message),
+        unsubscribe=unsubscribe_in(message.body, site=site),
     )
 
 
-def _attached(message: Message) -> Attached | None:
-    """The document that goes with a letter, as its reader would get it now. One that cannot be drawn holds no letter up."""
-    if not message.document:
-        return None
-    try:
-        printed = document_for(document=message.document, recipient=message.recipient, language=message.language)
-    except Exception:
-        _log.exception("letter %s leaves without %s", message.id, message.document)
-        return None
-    return Attached(printed.content, printed.name, printed.media_type)
+def _attached(message: Message) -> list[Attached]:
+    """The documents that go with a letter, as its reader would get them now. One that cannot be drawn holds no letter up."""
+    files = []
+    for document in message.document.split():
+        try:
+            printed = document_for(document=document, recipient=message.recipient, language=message.language)
+        except Exception:
+            _log.exception("letter %s leaves without %s", message.id, document)
+        else:
+            files.append(Attached(printed.content, printed.name, printed.media_type))
+    return files

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 
 import clock
 from actions.ledger import post
+from actions.notices import notify
 from actions.performing import action
 from db import access
 from models import BillingAccount, Option, Order, OrderEvent, Region, Subscription
@@ -25,7 +26,17 @@ from rules.refusals import (
     PriceChanged,
     Refusal,
 )
-from rules.terms import AccountStatus, BillingMode, Language, OrderKind, OrderState, Recurrence, Right, TransferCode
+from rules.terms import (
+    AccountStatus,
+    BillingMode,
+    Language,
+    NoticeEvent,
+    OrderKind,
+    OrderState,
+    Recurrence,
+    Right,
+    TransferCode,
+)
 from rules.visitor import Visitor
 
 
@@ -234,6 +245,24 @@ def _close(db: Session, order: Order, state: OrderState, now: datetime, by_id: i
     db.add(order)
     db.flush()
     _note(db, order, state, now, by_id)
+    if by_id is None and order.placed_by_id is not None and order.due_at > order.placed_at:
+        _tell(db, order, order.placed_by_id)
+
+
+def _tell(db: Session, order: Order, customer_id: int) -> None:
+    """Whoever placed an order that took its time is told how it ended; what is done at once, they see being done."""
+    option = db.get_one(Option, order.option_id)
+    notify(
+        db,
+        customer_id=customer_id,
+        event=NoticeEvent.ORDER_DONE,
+        key=f"order:{order.id}",
+        account_id=order.billing_account_id,
+        kind=order.kind.value,
+        name_ru=option.name_ru,
+        name_en=option.name_en,
+        reason=order.reason,
+    )
 
 
 def _note(db: Session, order: Order, state: OrderState, at: datetime, by_id: int | None) -> None:

@@ -13,13 +13,16 @@ import clock
 from actions.performing import action
 from db import reading
 from documents.bill import bill_pdf
+from documents.monthly import monthly_pdf
 from documents.receipt import receipt_pdf
 from documents.sheets import statement_csv, statement_xlsx
 from documents.statement import statement_pdf
 from models import Customer, Region
 from queries.bills import bill_details
+from queries.monthly import OwnMonth, own_month
 from queries.receipts import receipt
 from queries.statements import statement
+from rules.monthly import month_of_document
 from rules.papers import MOST_OPERATIONS, BillDetails, PaperKind, Receipt, Statement, statement_period
 from rules.refusals import NotAllowed
 from rules.terms import Language, Role
@@ -69,6 +72,12 @@ def print_receipt(db: Session, *, visitor: Visitor, payment_id: int) -> Receipt:
     return receipt(db, visitor=visitor, payment_id=payment_id)
 
 
+@action("print_month")
+def print_month(db: Session, *, visitor: Visitor, month_on: date) -> OwnMonth:
+    """The summary of a month that the visitor was written of. Raises NotAllowed."""
+    return own_month(db, visitor=visitor, month_on=month_on)
+
+
 # --- drawing --------------------------------------------------------------------------------------------
 def statement_file(paper: Statement, kind: PaperKind, *, visitor: Visitor) -> Printed:
     """The statement as a file, in the visitor's language and time. Raises Unavailable when too many are being drawn."""
@@ -98,6 +107,22 @@ def receipt_file(paper: Receipt, *, visitor: Visitor) -> Printed:
         content = receipt_pdf(paper, operator=operator(), made_at=clock.now())
         name = t("documents.receipt.file", number=str(paper.payment_id))
     return Printed(content, name, f"receipt-{paper.payment_id}.pdf", MEDIA_TYPES[PaperKind.PDF])
+
+
+def month_file(paper: OwnMonth, *, visitor: Visitor) -> Printed:
+    """The summary of a month as a PDF. Raises Unavailable."""
+    month = f"{paper.month.month_on:%Y-%m}"
+    with speaking(visitor.language):
+        content = monthly_pdf(
+            paper.month,
+            names=paper.names,
+            customer=paper.customer,
+            operator=operator(),
+            at=paper.at,
+            time_zone=paper.time_zone,
+        )
+        name = t("documents.monthly.file", month=month)
+    return Printed(content, name, f"summary-{month}.pdf", MEDIA_TYPES[PaperKind.PDF])
 
 
 # --- with a letter --------------------------------------------------------------------------------------
@@ -146,7 +171,13 @@ def _receipt_of_letter(db: Session, visitor: Visitor, payment_id: int) -> Callab
     return lambda: receipt_file(paper, visitor=visitor)
 
 
+def _month_of_letter(db: Session, visitor: Visitor, number: int) -> Callable[[], Printed]:
+    paper = own_month(db, visitor=visitor, month_on=month_of_document(str(number)))
+    return lambda: month_file(paper, visitor=visitor)
+
+
 _OF_LETTERS: dict[str, Callable[[Session, Visitor, int], Callable[[], Printed]]] = {
     "bill": _bill_of_letter,
+    "monthly": _month_of_letter,
     "receipt": _receipt_of_letter,
 }

@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 import clock
 from actions.letters import put
+from actions.notices import choices, notify
 from actions.performing import action, perform
 from actions.proofs import begin_step, count_code_try, open_proof
 from actions.second_factor import check_second_factor, has_second_factor
@@ -26,7 +27,7 @@ from rules.attempts import ThrottleTerms
 from rules.numbers import normalise_email, normalise_phone
 from rules.passwords import LONGEST, prehash
 from rules.refusals import CodeWrong, DemoOnly, NotSignedIn, SecondStepNeeded, SignInRefused, TooManyAttempts
-from rules.terms import Channel, ProofKind
+from rules.terms import Channel, NoticeEvent, ProofKind
 from rules.visitor import Visitor
 from settings import operator, secret_key, settings
 
@@ -216,9 +217,20 @@ def open_for(db: Session, customer_id: int, *, address: str, browser: str, remem
 
 
 def _tell_of_new_browser(db: Session, person: Customer, address: str, browser: str) -> None:
-    """A letter, when the person was here before but never with this browser."""
+    """A notice and a letter, as they have chosen, when the person was here before but never with this browser."""
     seen = db.exec(select(LoginSession.browser).where(col(LoginSession.customer_id) == person.id).distinct()).all()
-    if not seen or browser[:200] in seen or not person.email:
+    if not seen or browser[:200] in seen:
+        return
+    notify(
+        db,
+        customer_id=person.id,
+        event=NoticeEvent.SIGN_IN,
+        key=f"sign_in:{clock.now().isoformat()}",
+        has_letter=True,
+        address=address,
+        browser=browser[:200],
+    )
+    if not person.email or not choices(db, customer_ids=[person.id], event=NoticeEvent.SIGN_IN)[person.id][1]:
         return
     put(
         db,

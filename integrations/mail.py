@@ -2,6 +2,7 @@
 
 import smtplib
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,13 +55,15 @@ def compose(
     html: str,
     at: datetime,
     number: int,
-    attached: Attached | None = None,
+    attached: Sequence[Attached] = (),
+    unsubscribe: str = "",
 ) -> EmailMessage:
-    """A letter with a text and an HTML part, and a file. Raises ValueError for a line break in an address, subject or name.
+    """A letter with a text and an HTML part, and files. Raises ValueError for a line break in an address, subject or name.
 
-    `number` makes its Message-ID: a letter that is sent again is the same letter.
+    `number` makes its Message-ID: a letter that is sent again is the same letter. `unsubscribe` is the address by which its
+    reader, or their mail program with one click (RFC 8058), wants no more of its kind.
     """
-    if any(mark in value for value in (to, subject, attached.name if attached else "") for mark in "\r\n"):
+    if any(mark in value for value in (to, subject, unsubscribe, *(file.name for file in attached)) for mark in "\r\n"):
         raise ValueError("a header is one line")
     letter = EmailMessage()
     letter["From"] = formataddr((server.sender_name, server.sender))
@@ -70,11 +73,14 @@ def compose(
     domain = server.sender.rpartition("@")[2] or "localhost"
     letter["Message-ID"] = make_msgid(domain=domain) if not number else f"<kabinet.{number}@{domain}>"
     letter["Auto-Submitted"] = "auto-generated"
+    if unsubscribe:
+        letter["List-Unsubscribe"] = f"<{unsubscribe}>"
+        letter["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     letter.set_content(text)
     letter.add_alternative(html, subtype="html")
-    if attached is not None:
-        main, _, sub = attached.media_type.partition("/")
-        letter.add_attachment(attached.content, maintype=main, subtype=sub, filename=attached.name)
+    for file in attached:
+        main, _, sub = file.media_type.partition("/")
+        letter.add_attachment(file.content, maintype=main, subtype=sub, filename=file.name)
     return letter
 
 

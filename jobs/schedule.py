@@ -16,6 +16,8 @@ from actions.bonus import expire_lots, grant_birthdays
 from actions.closing import erase_due_accounts
 from actions.demo_clock import mark_lived
 from actions.letters import send_due
+from actions.looking_ahead import look_ahead
+from actions.mailings import mail_due, write_monthly
 from actions.provisioning import carry_out_due, end_what_ran_out
 from jobs import exports, figures, history, money
 
@@ -43,6 +45,7 @@ JOBS: tuple[Job, ...] = (
     Job("billing", "*/5 * * * *", bill_due),
     Job("blocking", "*/10 * * * *", block_overdue),
     Job("autopay", "* * * * *", run_due),
+    Job("look_ahead", "*/30 * * * *", look_ahead),
     Job("payments", "*/5 * * * * *", money.settle_payments),
     Job("refunds", "*/5 * * * * *", money.settle_money_back),
     Job("resuming", "*/5 * * * * *", resume_paid),
@@ -51,10 +54,12 @@ JOBS: tuple[Job, ...] = (
     Job("exports_end", "*/5 * * * *", exports.drop_due),
     Job("closing", "*/5 * * * *", erase_due_accounts),
     Job("figures", "*/5 * * * *", figures.refresh),
+    Job("monthly", "*/30 * * * *", write_monthly),
+    Job("notices", "* * * * *", mail_due),
     Job("letters", "*/5 * * * * *", send_due),
     Job("lived", "* * * * *", mark_lived),
     Job("history", "30 4 * * *", history.forget),
 )
 
-AT_THE_GATEWAY = ("payments", "refunds")
+AT_THE_GATEWAY, BY_MAIL = ("payments", "refunds"), ("letters",)
 """What waits for somebody else's answers."""

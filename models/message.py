@@ -38,7 +38,7 @@ class Message(Table, table=True):
     language: Language = term(Language, default=Language.RU)
     requested_by_id: int | None = ref("customer.id", nullable=True, index=True)
     document: str = text(80, default="")
-    """The document that goes with it, by its address under /documents/ (`receipt/17`); it is drawn when the letter leaves."""
+    """What goes with it, by addresses under /documents/ (`receipt/17`, `bill/4 bill/5`), drawn when the letter leaves."""
     created_at: datetime
     state: MessageState = term(MessageState, default=MessageState.KEPT)
     attempts: int = Field(default=0)

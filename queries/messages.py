@@ -26,7 +26,7 @@ class Letter:
     language: Language
     at: datetime
     document: str = ""
-    """The document that goes with it, by its address under /documents/, without `.pdf`."""
+    """What goes with it, by addresses under /documents/ without `.pdf`, spaces between."""
 
 
 def mailbox(db: Session, *, visitor: Visitor, limit: int = 50) -> list[Letter]:

@@ -5,6 +5,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _SERVED = ("_stcore", "app", "component", "media", "static", "go", "documents", "auth", "oauth2callback", "back", "bank")
+_SERVED += ("unsubscribe",)
 """First parts of the addresses of files and of Streamlit's own routes."""
 
 

@@ -15,7 +15,9 @@ from actions.my_data import Handed, download_export
 from actions.printing import (
     Printed,
     bill_file,
+    month_file,
     print_bill,
+    print_month,
     print_receipt,
     print_statement,
     receipt_file,
@@ -26,6 +28,7 @@ from db import reading
 from queries import visitors
 from routes.hardening import language_of
 from routes.session import cookie_name
+from rules.monthly import month_of_document
 from rules.papers import PaperKind
 from rules.refusals import FieldWrong, NotAllowed, NotReadyYet, NotSignedIn, Refusal, Unavailable
 from rules.terms import Language
@@ -131,6 +134,14 @@ def _receipt(request: Request, visitor: Visitor) -> Printed:
     return receipt_file(paper, visitor=visitor)
 
 
+def _month(request: Request, visitor: Visitor) -> Printed:
+    try:
+        month_on = month_of_document(str(_id(request.path_params["month"])))
+    except ValueError:
+        raise NotAllowed() from None
+    return month_file(perform(print_month, visitor=visitor, month_on=month_on), visitor=visitor)
+
+
 async def _handed(request: Request, make: Callable[[Request, Visitor], Printed]) -> Response:
     """The file, or a sentence: 403 for what is not theirs, 400 for days that make no statement, 503 when too many ask."""
     try:
@@ -166,6 +177,11 @@ async def receipt(request: Request) -> Response:
     return await _handed(request, _receipt)
 
 
+async def month(request: Request) -> Response:
+    """GET /documents/monthly/202610.pdf: the summary of a month that one was written of."""
+    return await _handed(request, _month)
+
+
 async def nothing(request: Request) -> Response:
     """Any other address under /documents/."""
     return _said(404, "documents.not_there", request)
@@ -176,5 +192,6 @@ DOCUMENT_ROUTES = [
     Route("/documents/statement.{kind}", statement, methods=["GET"]),
     Route("/documents/bill/{bill_id}.pdf", bill, methods=["GET"]),
     Route("/documents/receipt/{payment_id}.pdf", receipt, methods=["GET"]),
+    Route("/documents/monthly/{month}.pdf", month, methods=["GET"]),
     Route("/documents/{rest:path}", nothing, methods=["GET"]),
 ]

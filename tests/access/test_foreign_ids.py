@@ -107,6 +107,9 @@ FREE_ACTIONS = {
     "move_clock": "a demo only; anybody at it may",
     "catch_up": "a demo only; anybody at it may",
     "begin_card_setup": "one's own card, typed at the bank",
+    "choose_notice": "what one is told of oneself",
+    "read_notices": "one's own notices",
+    "unsubscribe": "the signed link is the proof",
     "request_attach_code": "names an account by number and discloses nothing; its own tests say so",
 }
 

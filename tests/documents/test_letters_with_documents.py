@@ -129,7 +129,7 @@ def test_the_name_of_a_file_cannot_end_its_header():
             html="h",
             at=clock.now(),
             number=1,
-            attached=Attached(b"", 'a.pdf"\r\nBcc: x@y.example', "application/pdf"),
+            attached=[Attached(b"", 'a.pdf"\r\nBcc: x@y.example', "application/pdf")],
         )
 
 

@@ -101,6 +101,8 @@ def test_every_public_query_about_people_takes_the_visitor():
         "regions": "the subdivisions of the country",
         "figures": "recounts totals in a job; names no person",
         "billing_day": "what billing day reads of all accounts; nobody asks, and nobody is shown it",
+        "ahead": "what lies ahead of many people; each row is told to the person it names and to nobody else",
+        "monthly": "the letters of a month, for batches of people; one's own summary is asked for with the visitor",
     }
     for file in sorted((ROOT / "queries").glob("*.py")):
         if file.stem in free or file.name == "__init__.py":

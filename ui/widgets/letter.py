@@ -4,11 +4,12 @@ import re
 
 import streamlit as st
 
-from documents.letters import as_html
+from documents.letters import BULLET, UNSUBSCRIBE, address_in, as_html
 from queries.messages import Letter
 from rules.terms import Channel
 from settings import operator
 from texts import has_text, md, moment, t
+from ui.widgets.session import site
 
 CODE = re.compile(r"\b\d{6}\b")
 
@@ -19,9 +20,14 @@ def letter_text(letter: Letter) -> None:
     if code is not None:
         st.code(code[0], language=None, width="content")
     for line in filter(None, (each.strip() for each in letter.body.split("\n"))):
-        if line.startswith(("https://", "http://")) and " " not in line:
+        address = address_in(line, site=site())
+        if line.startswith(UNSUBSCRIBE) and address:
+            st.caption(f"[{t('letter.unsubscribe')}]({address})")
+        elif address:
             button = f"letter.{letter.about}.button"
-            st.link_button(t(button) if has_text(button) else md(line), line)
+            st.link_button(t(button) if has_text(button) else md(line), address)
+        elif line.startswith(BULLET):
+            st.markdown(f"**{md(line.removeprefix(BULLET))}**")
         else:
             st.markdown(md(line))
 
@@ -35,13 +41,16 @@ def letter_card(letter: Letter, time_zone: str) -> None:
             st.caption(moment(letter.at, time_zone), width="content")
         st.caption(t("mailbox.to", recipient=md(letter.recipient)))
         letter_text(letter)
-        if letter.document:
-            st.link_button(
-                t("documents.attached"),
-                f"/documents/{letter.document}.pdf",
-                icon=":material/attach_file:",
-                key=f"letter_document_{letter.message_id}",
-            )
+        documents = letter.document.split()
+        if documents:
+            with st.container(horizontal=True, gap="small"):
+                for place, document in enumerate(documents):
+                    st.link_button(
+                        t("documents.attached") if len(documents) == 1 else t("documents.attached_one", number=place + 1),
+                        f"/documents/{document}.pdf",
+                        icon=":material/attach_file:",
+                        key=f"letter_document_{letter.message_id}_{place}" if place else f"letter_document_{letter.message_id}",
+                    )
         if letter.channel is Channel.EMAIL:
             opened = st.expander(t("mailbox.html"), on_change="rerun", key=f"letter_html_{letter.message_id}")
             if opened.open:
@@ -53,6 +62,7 @@ def letter_card(letter: Letter, time_zone: str) -> None:
                     language=letter.language,
                     operator=we.name(letter.language.value),
                     colour=we.colour,
+                    site=site(),
                 )
                 # Its own words only, everything escaped; what a page has around its body means nothing here.
                 opened.html(page[page.index("<div") : page.rindex("</body>")])
