@@ -30,6 +30,7 @@ from routes.proofs import PROOF_ROUTES
 from routes.pwa import pwa_routes
 from routes.session import SESSION_ROUTES
 from routes.test_bank import BANK_ROUTES
+from routes.unsubscribe import UNSUBSCRIBE_ROUTES
 from routes.webhooks import WEBHOOK_ROUTES
 from rules.demo_clock import MOST_TO_CATCH_UP
 from rules.refusals import Unavailable
@@ -144,6 +145,7 @@ app = st.App(
         *DOCUMENT_ROUTES,
         *IDENTITY_ROUTES,
         *PROOF_ROUTES,
+        *UNSUBSCRIBE_ROUTES,
         *PAYMENT_ROUTES,
         *BANK_ROUTES,
         *WEBHOOK_ROUTES,

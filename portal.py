@@ -11,8 +11,9 @@ from streamlit.runtime.scriptrunner import StopException
 import clock
 from actions.sessions import keep_alive
 from actions.visits import record_visit
-from db import transaction
+from db import reading, transaction
 from pages import FROM_LETTERS, HERE, PUBLIC, SCREENS, Screen, screens_for
+from queries.notices import count_unread
 from rules.refusals import Unavailable
 from rules.visitor import Visitor
 from settings import settings
@@ -81,6 +82,15 @@ def remember(visitor: Visitor, screen: Screen) -> None:
         _log.warning("a visit was not recorded: database unavailable")
 
 
+def unread(visitor: Visitor) -> int:
+    """How many notices wait to be read; not worth a failure."""
+    try:
+        with reading() as db:
+            return count_unread(db, visitor=visitor)
+    except Unavailable:
+        return 0
+
+
 def run(page: st.Page) -> None:
     """Run a screen; whatever goes wrong in it becomes a designed page with a reference that is also in the log."""
     try:
@@ -134,7 +144,12 @@ def member(visitor: Visitor) -> None:
     bar = [s for s in shown if s.in_bar]
     shell.page_config(page.title)
     shell.dress(bar.index(screen) + 1 if screen in bar else 0)
-    shell.head_menu(visitor, {t(f"screen.{s.name}"): pages[s.name] for s in shown if s.in_menu})
+    shell.head_menu(
+        visitor,
+        {t(f"screen.{s.name}"): pages[s.name] for s in shown if s.in_menu},
+        notices=pages.get("notices"),
+        unread=unread(visitor) if "notices" in pages else 0,
+    )
     if bar:
         shell.phone_bar(
             [(pages[s.name], t(f"screen.{s.name}"), s.icon) for s in bar],

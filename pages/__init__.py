@@ -48,6 +48,7 @@ SCREENS = (
     Screen("refunds", "refunds", "staff/refunds.py", ":material/undo:", frozenset({Role.ADMINISTRATOR})),
     Screen("background", "background", "staff/background.py", ":material/manufacturing:", STAFF),
     Screen("profile", "profile", "account/profile.py", ":material/person:", CUSTOMERS | STAFF, in_menu=True),
+    Screen("notices", "notices", "account/notices.py", ":material/notifications:", CUSTOMERS, in_menu=True),
     Screen("cards", "cards", "account/cards.py", ":material/credit_card:", CUSTOMERS, in_menu=True),
     Screen("mailbox", "mailbox", "account/mailbox.py", ":material/mail:", CUSTOMERS, in_menu=True, demo_only=True),
     Screen("security", "security", "account/security.py", ":material/shield:", CUSTOMERS | STAFF, in_menu=True),

@@ -23,6 +23,10 @@ _STYLE = """<style>
 [data-testid="stLayoutWrapper"]:has(> .st-key-head_menu, > .st-key-phone_bar) {{ position: absolute }}
 .st-key-head_menu {{ position: fixed; top: .55rem; right: 1rem; z-index: 1000000; width: auto !important }}
 .st-key-phone_bar {{ display: none }}
+.st-key-bell p {{ font-size: 0 !important }}
+.st-key-bell strong {{ font-size: .8rem; color: {act}; font-variant-numeric: tabular-nums }}
+.st-key-bell a {{ min-height: 2.25rem; padding: .25rem .35rem; gap: .15rem; background: transparent !important }}
+.st-key-bell a:has(strong) [data-testid="stIconMaterial"] {{ color: {act} }}
 [data-testid="stToolbar"] {{ padding-right: 15rem }}
 .st-key-demo_clock button, .st-key-demo_clock button:is(:hover, :focus, :active) {{
   color: inherit !important; background: {mark}; border-radius: .5rem; padding: 0 .5rem; min-height: 1.9rem;
@@ -92,10 +96,10 @@ def logo() -> Path:
     return ROOT / chosen
 
 
-def head_menu(visitor: Visitor | None, screens: dict[str, Any]) -> None:
+def head_menu(visitor: Visitor | None, screens: dict[str, Any], *, notices: Any = None, unread: int = 0) -> None:
     """At the right end of the header: the menu of whoever is signed in, or the other language for who is not.
 
-    `screens` are pages offered in the menu, by title.
+    `screens` are pages offered in the menu, by title; `notices` is that of the bell, which says how many are `unread`.
     """
     other = Language.EN if language() is Language.RU else Language.RU
     with st.container(horizontal=True, key="head_menu", gap="small", vertical_alignment="center", width="content"):
@@ -104,6 +108,12 @@ def head_menu(visitor: Visitor | None, screens: dict[str, Any]) -> None:
         if visitor is None:
             st.button(t(f"shell.switch_to_{other.value}"), key="switch_language", type="tertiary", on_click=speak, args=(other,))
             return
+        if notices is not None:
+            with st.container(key="bell", width="content"):
+                # The word is for those who listen: the stylesheet shows the number alone.
+                many = f" **{min(unread, 99)}{'+' if unread > 99 else ''}**" if unread else ""
+                icon = ":material/notifications_unread:" if unread else ":material/notifications:"
+                st.page_link(notices, label=f"{t('notices.bell')}{many}", icon=icon)
         switch, leave = t(f"shell.switch_to_{other.value}"), t("shell.sign_out")
         st.menu_button(
             md(visitor.first_name),
