@@ -1,4 +1,4 @@
-"""The background of one process: two threads for what is done every few seconds, and the engine for what runs by the clock.
+"""The background of one process: three threads for what is done every few seconds, and the engine for what runs by the clock.
 
 What is done every few seconds needs no orchestration: each letter, order, payment is claimed by a row of its own, and what a
 crash left is found by the next round. The threads never die of an exception.
@@ -12,7 +12,7 @@ from actions.demo_clock import moving
 from jobs.engine import Engine
 from jobs.living import watch
 from jobs.running import run
-from jobs.schedule import AT_THE_GATEWAY, JOBS, Job
+from jobs.schedule import AT_THE_GATEWAY, BY_MAIL, JOBS, Job
 from seed.reset import resetting
 from settings import settings
 
@@ -26,11 +26,12 @@ def resting() -> bool:
 
 
 def lanes() -> tuple[tuple[str, tuple[Job, ...]], ...]:
-    """What is done every few seconds, and apart from it what waits for the gateway: a slow bank holds up nothing else."""
+    """What is done every few seconds; apart from it what waits for others: a slow bank or mail server holds up nothing else."""
     often = [job for job in JOBS if len(job.cron.split()) == 6]
     return (
-        ("kabinet-jobs", tuple(job for job in often if job.name not in AT_THE_GATEWAY)),
+        ("kabinet-jobs", tuple(job for job in often if job.name not in (*AT_THE_GATEWAY, *BY_MAIL))),
         ("kabinet-gateway", tuple(job for job in often if job.name in AT_THE_GATEWAY)),
+        ("kabinet-mail", tuple(job for job in often if job.name in BY_MAIL)),
     )
 
 
