@@ -19,7 +19,7 @@ from db import transaction
 from db.bulk import among
 from models import AutopayRule, AutopayRun, BillingAccount, LedgerAccount, Payment, Region
 from rules.autopay import next_retry_on, next_run_on, period_key
-from rules.periods import next_month
+from rules.periods import clamp_day, next_month
 from rules.terms import AutopayResult, AutopayState, AutopayTrigger, DeclineReason, NoticeEvent, PaymentState
 from settings import operator
 
@@ -48,6 +48,13 @@ def next_due(rule: Timed, *, time_zone: str, after: date) -> datetime | None:
         trigger=rule.trigger, day_of_month=rule.day_of_month, billing_day=BILLING_DAY, today=after + timedelta(days=1)
     )
     return None if day is None else moment_on(day, time_zone)
+
+
+def planned_on(rule: Timed, period: str) -> date:
+    """The day that the runs of a period are for, however late they are."""
+    if len(period) > len("2025-03"):
+        return date.fromisoformat(period)
+    return clamp_day(date.fromisoformat(f"{period}-01"), rule.day_of_month or BILLING_DAY)
 
 
 def mark_low(db: Session, *, account_ids: Sequence[int], now: datetime) -> None:
@@ -158,7 +165,7 @@ def close(db: Session, payment: Payment, *, points: int, now: datetime) -> None:
         event = NoticeEvent.AUTOPAY_DONE
     else:
         run.result, run.decline_reason = AutopayResult.DECLINED, payment.decline_reason
-        again = _after_decline(rule, run, payment.decline_reason, zone)
+        again = _after_decline(rule, run, payment.decline_reason, now, zone)
         told = {
             "reason": payment.decline_reason.value if payment.decline_reason else "",
             "next_try_on": again.isoformat() if again else None,
@@ -191,17 +198,25 @@ def next_after(rule: Timed, due_on: date, time_zone: str) -> datetime:
     return next_due(rule, time_zone=time_zone, after=due_on) or moment_on(due_on + timedelta(days=1), time_zone)
 
 
-def _after_decline(rule: AutopayRule, run: AutopayRun, reason: DeclineReason | None, time_zone: str) -> date | None:
-    """The day of the next try; None when there is none and the rule is paused. A rule stopped meanwhile stays as it is."""
+def _after_decline(
+    rule: AutopayRule, run: AutopayRun, reason: DeclineReason | None, now: datetime, time_zone: str
+) -> date | None:
+    """The day of the next try; None when there is none and the rule is paused. A rule stopped meanwhile stays as it is.
+
+    The days are counted from the one on which the first decline became known: after its try the bank may have been away for
+    days. What is tried late is tried again on the day after at the earliest.
+    """
     if rule.state is not AutopayState.ACTIVE:
         return None
-    first = rule.first_failed_on or _day(run.ran_at, time_zone)
+    today = _day(now, time_zone)
+    first = rule.first_failed_on or today
     again = None
     if reason is None or not reason.is_hard:
         again = next_retry_on(failed_on=first, attempt=run.attempt, terms=operator().autopay)
     if again is None:
-        pause(rule, "declined_hard" if reason is not None and reason.is_hard else "declined", run.ran_at)
+        pause(rule, "declined_hard" if reason is not None and reason.is_hard else "declined", now)
         return None
+    again = max(again, today + timedelta(days=1))
     rule.due_at, rule.due_period = moment_on(again, time_zone), run.period
     rule.due_attempt, rule.first_failed_on = run.attempt + 1, first
     return again

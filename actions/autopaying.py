@@ -10,6 +10,7 @@ waits for nobody: what another holds is left for the next round.
 """
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ from models import (
 from queries.dues import due_on_accounts
 from queries.figures import ACCOUNTING_TIME, month_begins_at
 from rules.autopay import RuleDraft, amount_to_pay, period_key
+from rules.billing import RUN_AFTER
 from rules.periods import month_start, next_month
 from rules.terms import (
     AccountStatus,
@@ -84,9 +86,10 @@ class _Due:
     due_at: datetime | None
     due_period: str
     due_attempt: int
-    first_failed_on: date | None
     account_id: int
     account_status: AccountStatus
+    opened_on: date
+    billed_on: date | None
     balance_kopecks: int
     zone: str
     right: Right | None
@@ -143,9 +146,10 @@ def _due(db: Session, now: datetime, most: int) -> list[_Due]:
             col(rule.due_at),
             col(rule.due_period),
             col(rule.due_attempt),
-            col(rule.first_failed_on),
             col(BillingAccount.id),
             col(BillingAccount.status),
+            col(BillingAccount.opened_on),
+            col(BillingAccount.billed_on),
             col(LedgerAccount.balance_kopecks),
             col(Region.time_zone),
             col(Attachment.right),
@@ -186,7 +190,7 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
     payments: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     paused: list[dict[str, Any]] = []
-    put_off: dict[datetime, list[int]] = {now + LATER: [], now + UNTIL_OVER: []}
+    put_off: dict[datetime, list[int]] = defaultdict(list)
     for each in due:
         today = now.astimezone(ZoneInfo(each.zone)).date()
         if each.account_id in busy:
@@ -196,6 +200,9 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
         period = each.due_period or period_key(trigger=each.trigger, on=on)
         if known.get(each.rule_id, {}).get(period, 0) >= each.due_attempt:
             changed.append(_plan(each, runs.next_after(each, on, each.zone)))
+            continue
+        if not _has_its_bill(each, month_start(on)):
+            put_off[max(now + LATER, month_begins_at(month_start(on)) + RUN_AFTER)].append(each.rule_id)
             continue
         run: dict[str, Any] = {
             "rule_id": each.rule_id,
@@ -260,13 +267,12 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
     update_many(db, AutopayRule, changed)
     update_many(db, AutopayRule, paused)
     for due_at, rule_ids in put_off.items():
-        if rule_ids:
-            db.execute(
-                sa.update(AutopayRule)
-                .where(among(db, col(AutopayRule.id), rule_ids))
-                .values(due_at=due_at)
-                .execution_options(synchronize_session=False)
-            )
+        db.execute(
+            sa.update(AutopayRule)
+            .where(among(db, col(AutopayRule.id), rule_ids))
+            .values(due_at=due_at)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def _write(db: Session, made: list[dict[str, Any]], payments: list[dict[str, Any]]) -> None:
@@ -294,12 +300,20 @@ def _owed(db: Session, due: Sequence[_Due], now: datetime) -> dict[int, int]:
 
 
 def _planned_day(each: _Due, today: date) -> date:
-    """The day a run is for: that of the first try; of a calendar rule the day planned, however late it is looked at."""
-    if each.due_attempt > 1 and each.first_failed_on is not None:
-        return each.first_failed_on
-    if each.trigger is AutopayTrigger.THRESHOLD or each.due_at is None:
+    """The day a run is for: of a threshold rule today, of a calendar rule the day planned, however late it is looked at."""
+    if each.trigger is AutopayTrigger.THRESHOLD:
+        return today
+    if each.due_period:
+        return runs.planned_on(each, each.due_period)
+    if each.due_at is None:
         return today
     return each.due_at.astimezone(ZoneInfo(each.zone)).date()
+
+
+def _has_its_bill(each: _Due, month: date) -> bool:
+    """Whether a rule by bill may run: in the east nine o'clock comes before billing, and billing may be late anywhere."""
+    billed = each.opened_on >= month or (each.billed_on is not None and each.billed_on >= month)
+    return billed or each.trigger is not AutopayTrigger.BILL
 
 
 def _lost(each: _Due) -> str:

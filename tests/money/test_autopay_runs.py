@@ -228,6 +228,7 @@ def test_a_bill_is_paid_in_full_on_billing_day_and_a_month_without_debt_is_noted
         for rule in db.exec(select(AutopayRule)):
             rule.amount_kind, rule.amount_kopecks = AutopayAmount.DUE, None
             db.add(rule)
+        db.get_one(BillingAccount, home.account_id).billed_on = date(2026, 5, 1)
     home.moves(-73_400)
     home.on(31, month=3)
     home.live(days=33)
