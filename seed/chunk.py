@@ -17,6 +17,7 @@ from rules.terms import (
     ConsentKind,
     Language,
     LedgerKind,
+    NoticeEvent,
     OrderKind,
     OrderState,
     Outcome,
@@ -109,6 +110,7 @@ class Chunk(Months):
             *[registered] * 4,  # whoever has come in has shown their contacts and answered the questions
         )
         self._write_consents(roles)
+        self._write_choices()
 
         total, holder = len(self.holder), self.holder.tolist()
         numbers = [
@@ -158,7 +160,7 @@ class Chunk(Months):
         left = np.where(left >= at, left, -1)
         left = np.where(left < w.end, left, -1)
         t.add("attachment", t.ids("attachment", len(who)), self.ids[who], self.account_ids[account],
-              words_of(Right)[right].tolist(), labels, position, at, left)  # fmt: skip
+              words_of(Right)[right].tolist(), labels, position, self._by_email(who, right), at, left)  # fmt: skip
         self._audit("attach_account", at, who, account)
         # Proof that was asked for: the codes of the last 90 days are kept, all used.
         recent = np.flatnonzero((at > w.end - 90 * DAY) & (at < w.end))
@@ -191,6 +193,11 @@ class Chunk(Months):
         if self.cast:
             places = [i for i, actor in enumerate(self._actors()) if actor.key]
             t.add("demo_persona", [self._actors()[i].key for i in places], self.ids[places], np.arange(len(places)))
+
+    def _by_email(self, who: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Whose bills go by e-mail: the cast's, as they have answered, and every third other's; to those who may pay."""
+        asked = (who < len(self._actors())) | (self.ids[who] % 3 == 0)
+        return (asked & (right >= list(Right).index(Right.PAY))).astype(np.int64)
 
     def _audit(self, action: str, at: np.ndarray, who: np.ndarray, account: np.ndarray, refused: str = "") -> None:
         """Attempts in the portal. Addresses are of a range that is kept for documentation."""
@@ -275,6 +282,18 @@ class Chunk(Months):
             [said[kind] for _, kind, _ in asked],
             [Language.RU.value] * len(asked),
             [int(self.registered[place]) for place, _, _ in asked],
+        )
+
+    def _write_choices(self) -> None:
+        """Some of the cast want to hear of autopay beforehand by e-mail, too."""
+        asked = [place for place, actor in enumerate(self._actors()) if actor.key in ("family", "vip")]
+        self.tables.add(
+            "notice_choice",
+            [int(self.ids[place]) for place in asked],
+            [NoticeEvent.AUTOPAY_AHEAD.value] * len(asked),
+            [1] * len(asked),
+            [1] * len(asked),
+            [int(self.registered[place]) for place in asked],
         )
 
     def _write_options(self) -> None:

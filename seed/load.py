@@ -38,12 +38,14 @@ COLUMNS: dict[str, dict[str, str]] = {
         "customer": "id:i last_name:x first_name:x patronymic:x birth_on:d email:x phone:x region_code:x language:x role:x"
         " registered_at:t email_confirmed_at:t phone_confirmed_at:t welcomed_at:t",
         "consent": "id:i customer_id:i kind:x given:x wording:x language:x at:t",
+        "notice_choice": "customer_id:i event:x in_cabinet:x by_email:x changed_at:t",
         "credential": "customer_id:i password_hash:x changed_at:t",
         "demo_persona": "key:x customer_id:i position:i",
         "billing_account": "id:i number:x holder_id:i service:x mode:x status:x status_since_on:d region_code:x address:x"
         " service_phone:x contact_email:x contact_phone:x opened_on:d closed_on:d billed_on:d",
         "ledger_account": "id:i kind:x billing_account_id:r balance_kopecks:i",
-        "attachment": "id:i customer_id:i billing_account_id:i right:x label:x position:i attached_at:t detached_at:t",
+        "attachment": "id:i customer_id:i billing_account_id:i right:x label:x position:i bill_by_email:i attached_at:t"
+        " detached_at:t",
         "attach_code": "id:i customer_id:i billing_account_id:i code_hash:x sent_to:x sent_at:t expires_at:t tries_left:i"
         " used_at:t",
         "saved_card": "id:i customer_id:i token:x brand:x last_four:x expires_on:d label:x is_default:i added_at:t removed_at:t",
