@@ -165,20 +165,22 @@ def member(visitor: Visitor) -> None:
 
 
 try:
-    here = current()
+    is_closed = demo_clock.is_closed()
+    here = None if is_closed else current()
 except Unavailable:
     shell.page_config("")
     shell.dress()
     shell.busy()
 else:
-    here = finish_social(here)
-    if demo_clock.is_closed():
+    if is_closed:
         shell.page_config("")
         shell.dress()
         demo_clock.curtain()
-    elif here is None:
-        guest()
     else:
-        with known(here):
-            member(here)
+        here = finish_social(here)
+        if here is None:
+            guest()
+        else:
+            with known(here):
+                member(here)
     mount_bridge()

@@ -23,6 +23,11 @@ from settings import settings
 
 BEHIND = timedelta(hours=20)
 """A demo that nobody ran for so long has missed a day."""
+_left_alone = timedelta()
+
+
+class MoveIsOver(Exception):
+    """There is no such move any more: the demo begins anew."""
 
 
 @action("move_clock")
@@ -62,6 +67,8 @@ def missed_since(db: Session) -> datetime | None:
         if seeded is None:
             return None
         since = datetime.combine(seeded.as_of_on, time(), TIME_ZONE).astimezone(UTC)  # what was seeded ends at that midnight
+        if seeded.finished_at - since < timedelta(days=1):
+            since = seeded.finished_at  # until then nobody could have looked
     return since if clock.now() - since >= BEHIND and settings().is_demo else None
 
 
@@ -79,28 +86,59 @@ def catch_up_at_start() -> timedelta:
     return missed
 
 
-def follow() -> None:
-    """Be where the demo's clock is: whoever moved it may be another process."""
+def follow() -> timedelta:
+    """Be where the demo's clock is: whoever moved it may be another process. Returns how much nobody has lived.
+
+    That is nothing but at a start, and where a computer has slept.
+    """
+    global _left_alone
     if not settings().is_demo:
-        return
+        return timedelta()
     with reading() as db:
         kept = db.get(DemoClock, 1)
-    wanted = timedelta(seconds=kept.ahead_seconds) if kept is not None else timedelta()
-    if abs(clock.ahead() - wanted) >= timedelta(seconds=2):
-        clock.shift(wanted)
+        wanted = timedelta(seconds=kept.ahead_seconds) if kept is not None else timedelta()
+        if abs(clock.ahead() - wanted) >= timedelta(seconds=2):
+            clock.shift(wanted)
+        since = missed_since(db)
+        move = latest_move(db) if since is not None else None
+    if since is None or (move is not None and move.state is MoveState.RUNNING):
+        _left_alone = timedelta()
+        return timedelta()
+    missed = clock.now() - since
+    _left_alone = missed if missed > MOST_TO_CATCH_UP else timedelta()
+    return missed
+
+
+def catching_up(move: ClockMove | None) -> bool:
+    """Whether a move lives what was missed: until it is over, there is no present to be shown."""
+    if move is None or move.state is not MoveState.RUNNING:
+        return False
+    return move.to_at <= clock.real_now() or clock.ahead() < -timedelta(hours=1)
+
+
+def left_alone() -> timedelta:
+    """How long nobody has lived this demo, when that is too long to catch up with unasked: somebody has to choose."""
+    return _left_alone
 
 
 def mark_lived(now: datetime) -> int:
-    """Note that the background was there; returns 0, there is never more to do."""
+    """Note that the background was there; returns 0, there is never more to do. Missed days are not passed over."""
     if settings().is_demo:
         with transaction() as db:
-            _keep(db, clock.ahead(), now)
+            if missed_since(db) is None:
+                _keep(db, clock.ahead(), now)
     return 0
 
 
 def stand_at(move_id: int, moment: datetime) -> None:
-    """Put the clock of everybody to the moment that a move has come to. Who is signed in stays so: sessions travel along."""
+    """Put the clock of everybody to the moment that a move has come to. Who is signed in stays so: sessions travel along.
+
+    Raises MoveIsOver.
+    """
     with transaction() as db:
+        move = db.get(ClockMove, move_id)
+        if move is None or move.state is not MoveState.RUNNING:
+            raise MoveIsOver()
         before, ahead = clock.now(), moment - clock.real_now()
         _keep(db, ahead, moment)
         by = moment - before
@@ -117,7 +155,9 @@ def stand_at(move_id: int, moment: datetime) -> None:
 def lived(move_id: int, until: datetime, report: Mapping[str, int]) -> None:
     """Note how far a move has come, and what has happened on the way."""
     with transaction() as db:
-        move = db.get_one(ClockMove, move_id)
+        move = db.get(ClockMove, move_id)
+        if move is None:
+            raise MoveIsOver()
         move.lived_until_at, move.report = until, dict(report)
         db.add(move)
 
@@ -125,12 +165,22 @@ def lived(move_id: int, until: datetime, report: Mapping[str, int]) -> None:
 def finish(move_id: int, state: MoveState) -> None:
     """End a move. One that led to the real present leaves the clock at it."""
     with transaction() as db:
-        move = db.get_one(ClockMove, move_id)
+        move = db.get(ClockMove, move_id)
+        if move is None or move.state is not MoveState.RUNNING:
+            return
         move.state = state
         db.add(move)
         ahead = max(clock.ahead(), timedelta())
         _keep(db, ahead, clock.real_now() + ahead)
     clock.shift(ahead)
+
+
+def give_up() -> None:
+    """End the move that runs, whoever lives it: it notices at its next moment."""
+    with transaction() as db:
+        for move in db.exec(select(ClockMove).where(col(ClockMove.state) == MoveState.RUNNING)):
+            move.state = MoveState.FAILED
+            db.add(move)
 
 
 def forget_clock() -> None:
@@ -139,9 +189,11 @@ def forget_clock() -> None:
 
 
 def moving() -> bool:
-    """Whether the demo's clock is being moved just now."""
+    """Whether the demo's clock is being moved just now, or somebody has yet to say what becomes of a demo left alone."""
     if not settings().is_demo:
         return False
+    if _left_alone:
+        return True
     with reading() as db:
         move = latest_move(db)
     return move is not None and move.state is MoveState.RUNNING

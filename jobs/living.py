@@ -10,21 +10,26 @@ from jobs.running import run
 from jobs.schedule import JOBS
 from models import ClockMove
 from queries.demo_clock import latest_move, what_happened
-from rules.demo_clock import TIME_ZONE, moments
+from rules.demo_clock import MOMENTS, TIME_ZONE, moments
 from rules.terms import MoveState
-from seed.reset import resetting
+from seed.reset import look_elsewhere, resetting
 
 _log = logging.getLogger("kabinet.demo")
 LOOK_SECONDS = 0.3
+TRIES = 3
+"""A move that fails so often at one place is given up."""
 
 
 def watch(stopping: threading.Event) -> None:
     """Live through every move that somebody begins, until told to stop; what a process left unfinished is gone on with."""
+    failures = 0
     while not stopping.wait(LOOK_SECONDS):
         try:
+            look_elsewhere()
             if resetting():
                 continue
-            demo_clock.follow()
+            if demo_clock.follow():
+                demo_clock.catch_up_at_start()
             with reading() as db:
                 move = latest_move(db)
             if move is None or move.state is not MoveState.RUNNING:
@@ -34,26 +39,40 @@ def watch(stopping: threading.Event) -> None:
                 continue  # another process lives it
             try:
                 live(move, stopping)
+                failures = 0
+            except demo_clock.MoveIsOver:
+                failures = 0  # it is over: the demo begins anew
+            except Exception:
+                if resetting():
+                    continue
+                failures += 1
+                if failures >= TRIES:
+                    demo_clock.finish(move.id, MoveState.FAILED)
+                    failures = 0
+                raise
             finally:
                 alone.close()
         except Exception:
             _log.exception("the demo's clock could not be moved")
-            stopping.wait(5)
+            stopping.wait(3)
 
 
 def live(move: ClockMove, stopping: threading.Event | None = None) -> None:
     """Live through what is left of a move, moment by moment; when told to stop, the rest is left to the next process."""
+    behind = demo_clock.catching_up(move)
     month = move.lived_until_at.astimezone(TIME_ZONE).month
     for moment in moments(after=move.lived_until_at, until=move.to_at):
-        if stopping is not None and stopping.is_set():
-            return
         demo_clock.stand_at(move.id, moment)
-        is_new_month = moment.astimezone(TIME_ZONE).month != month
-        month = moment.astimezone(TIME_ZONE).month
+        here = moment.astimezone(TIME_ZONE)
+        is_new_month, month = here.month != month, here.month
         for job in JOBS:
+            if resetting() or (stopping is not None and stopping.is_set()):
+                return
             # The figures take longest and only tell of whole days: once a month, and when all is over.
             if job.name != "figures" or is_new_month or moment == move.to_at:
                 run(job, worker="clock")
+        if behind and here.weekday() == 0 and here.time() == MOMENTS[0]:
+            _log.info("the demo catches up: lived until %s", here.date())
         with reading() as db:
             report = what_happened(db, since=move.from_at, until=clock.now())
         demo_clock.lived(move.id, moment, report)

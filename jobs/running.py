@@ -1,7 +1,10 @@
 """Doing one job until nothing is left of it, and keeping what came of it."""
 
 import logging
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import clock
@@ -11,6 +14,14 @@ from jobs.schedule import Job
 ROUNDS = 1000
 """So many rounds at most: work that always finds more to do is a fault, and must not hold up the rest."""
 _log = logging.getLogger("kabinet.jobs")
+_nobody = threading.Condition()
+_in_hand = 0
+
+
+def quiet(seconds: float) -> bool:
+    """Wait until nothing is being done in this process, so long at most; whether that has come."""
+    with _nobody:
+        return _nobody.wait_for(lambda: _in_hand == 0, timeout=seconds)
 
 
 def run(job: Job, *, worker: str, key: str | None = None) -> int:
@@ -18,6 +29,24 @@ def run(job: Job, *, worker: str, key: str | None = None) -> int:
 
     What did nothing leaves no record: most firings find nothing to do.
     """
+    with _hands():
+        return _run(job, worker, key or uuid.uuid4().hex)
+
+
+@contextmanager
+def _hands() -> Iterator[None]:
+    global _in_hand
+    with _nobody:
+        _in_hand += 1
+    try:
+        yield
+    finally:
+        with _nobody:
+            _in_hand -= 1
+            _nobody.notify_all()
+
+
+def _run(job: Job, worker: str, key: str) -> int:
     started_at, items, trouble = clock.now(), 0, ""
     try:
         for _ in range(ROUNDS):
@@ -31,7 +60,7 @@ def run(job: Job, *, worker: str, key: str | None = None) -> int:
         _log.exception("background work failed: %s", job.name)
         trouble = f"{type(error).__name__}: {error}"
     if items or trouble:
-        keep(job.name, key=key or uuid.uuid4().hex, worker=worker, started_at=started_at, items=items, trouble=trouble)
+        keep(job.name, key=key, worker=worker, started_at=started_at, items=items, trouble=trouble)
     return items
 
 

@@ -1,12 +1,13 @@
 """The demo's clock, for whoever presents it: what day it is, moving it on, beginning anew. Never there in production."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import streamlit as st
 
 import clock
 from actions import perform
-from actions.demo_clock import move_clock
+from actions.demo_clock import catch_up, catching_up, left_alone, move_clock
 from db import reading
 from models import ClockMove
 from queries.demo_clock import HAPPENINGS, latest_move
@@ -14,11 +15,10 @@ from rules.demo_clock import TIME_ZONE
 from rules.refusals import Refusal
 from rules.terms import ClockStep, MoveState
 from rules.visitor import Visitor
-from seed.reset import reset, resetting
+from seed.reset import begin_reset, failed, resetting
 from settings import settings
 from texts import day, number, t, tn
 from texts.refusals import sentence
-from ui.widgets.session import forget
 
 EVERY = "1s"
 _ICONS = {
@@ -61,7 +61,9 @@ def _clock(visitor: Visitor | None) -> None:
     said = st.session_state.pop("_clock_said", "")
     if said:
         st.error(said, icon=":material/error:")
-    if move is not None:
+    if move is not None and move.state is MoveState.FAILED:
+        st.warning(t("demo.failed", until=_day(move.lived_until_at)), icon=":material/warning:")
+    elif move is not None:
         st.caption(t("demo.happened", since=_day(move.from_at), until=_day(move.to_at)))
         st.markdown(_report(move))
     st.divider()
@@ -117,46 +119,61 @@ def _ask_reset(asked: bool) -> None:
 
 def _reset() -> None:
     st.session_state["_reset_asked"] = False
-    reset()
-    st.cache_data.clear()
-    forget()
+    begin_reset()
+
+
+def _catch_up() -> None:
+    with suppress(Refusal):  # somebody else chose the same
+        perform(catch_up, visitor=None)
+
+
+def is_made_anew() -> bool:
+    """Whether a reset is under way, and nothing there to be read."""
+    return settings().is_demo and resetting()
 
 
 def is_closed() -> bool:
-    """Whether nothing can be shown just now: the demo is being made anew, or lives through the days it missed."""
+    """Whether nothing can be shown just now: the demo is being made anew, lives what it missed, or waits for a choice."""
     if not settings().is_demo:
         return False
-    if resetting():
+    if resetting() or left_alone():
         return True
     with reading() as db:
-        move = latest_move(db)
-    return move is not None and move.state is MoveState.RUNNING and clock.ahead() < -timedelta(hours=1)
+        return catching_up(latest_move(db))
 
 
 def curtain() -> None:
     """In front of every screen meanwhile."""
-    if resetting():
-        _calm(t("demo.resetting"))
-        return
-    with reading() as db:
-        move = latest_move(db)
-    _calm(t("demo.catching_up"), move)
+    with st.container(horizontal_alignment="center"):
+        st.space("large")
+        if failed():
+            st.title(t("demo.reset_failed"), anchor=False, text_alignment="center")
+            st.button(t("shell.try_again"), type="primary", icon=":material/refresh:", key="clock_reset_again", on_click=_reset)
+        elif left_alone() and not resetting():
+            _choice()
+        else:
+            _calm()
+
+
+def _choice() -> None:
+    days = tn("demo.days", left_alone().days)
+    st.title(t("demo.left_alone", days=days), anchor=False, text_alignment="center")
+    st.markdown(t("demo.left_alone_text"), text_alignment="center")
+    with st.container(horizontal=True, horizontal_alignment="center"):
+        st.button(t("demo.reset_yes"), type="primary", icon=":material/restart_alt:", key="clock_reset_now", on_click=_reset)
+        st.button(t("demo.live_them"), key="clock_live", on_click=_catch_up)
 
 
 @st.fragment(run_every=EVERY)
-def _calm(title: str, move: ClockMove | None = None) -> None:
-    if move is None:
-        if not resetting():
-            st.rerun()
-    else:
+def _calm() -> None:
+    if not is_closed() or failed() or (left_alone() and not resetting()):
+        st.rerun()
+    move = None
+    if not resetting():
         with reading() as db:
             move = latest_move(db)
-        if move is None or move.state is not MoveState.RUNNING:
-            st.rerun()
-    with st.container(horizontal_alignment="center"):
-        st.space("large")
-        st.title(title, anchor=False, text_alignment="center")
-        st.markdown(t("demo.wait"), text_alignment="center")
-        if move is not None:
-            with st.container(width=420):
-                _progress(move)
+    st.title(t("demo.resetting" if move is None else "demo.catching_up"), anchor=False, text_alignment="center")
+    st.markdown(t("demo.wait"), text_alignment="center")
+    if move is not None:
+        with st.container(width=420):
+            _progress(move)

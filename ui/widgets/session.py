@@ -16,10 +16,13 @@ from db import reading
 from queries import visitors
 from rules.terms import Language
 from rules.visitor import Visitor
+from seed.reset import life
 from settings import settings
 from ui.widgets import bridge
 
 _SESSION, _CONNECTION, _LANGUAGE, _LANGUAGE_TOLD = "_session_id", "_connection", "_language", "_language_told"
+_LIFE = "_life"
+"""Of the demo: after a reset the numbers of sessions begin again."""
 LANGUAGE_COOKIE = "kabinet_language"
 
 
@@ -67,9 +70,10 @@ def current() -> Visitor | None:
     known: int | None = st.session_state.get(_SESSION)
     with reading() as db:
         if known is not None:
+            alive = st.session_state.get(_LIFE) == life()
             found = visitors.by_session(db, session_id=known, now=clock.now(), address=address())
             same = connection == st.session_state.get(_CONNECTION)
-            if found is not None and (same or (found[1] is not None and found[1] == carried)):
+            if alive and found is not None and (same or (found[1] is not None and found[1] == carried)):
                 return _taken(found[0], connection)
             st.session_state.clear()  # nothing of a former visitor may survive
         found = visitors.by_token(db, token_hash=carried, now=clock.now(), address=address()) if carried else None
@@ -77,7 +81,7 @@ def current() -> Visitor | None:
 
 
 def _taken(visitor: Visitor, connection: str) -> Visitor:
-    st.session_state[_SESSION], st.session_state[_CONNECTION] = visitor.session_id, connection
+    st.session_state[_SESSION], st.session_state[_CONNECTION], st.session_state[_LIFE] = visitor.session_id, connection, life()
     told = st.session_state.get(_LANGUAGE_TOLD) or st.context.cookies.get(LANGUAGE_COOKIE)
     if told != visitor.language.value:
         speak(visitor.language)  # the page came in the browser's language, the person may have another
@@ -109,7 +113,7 @@ def _leave() -> NoReturn:
 
 def begin(opened: OpenedSession) -> None:
     """Take a session that was just opened into this connection, and let the browser fetch its cookie."""
-    st.session_state[_SESSION] = opened.session_id
+    st.session_state[_SESSION], st.session_state[_LIFE] = opened.session_id, life()
     st.session_state[_CONNECTION] = st.context.headers.get("Sec-Websocket-Key", "")
     bridge.send("/session", {"ticket": opened.ticket})
 

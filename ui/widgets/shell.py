@@ -13,7 +13,7 @@ from rules.terms import Language
 from rules.visitor import Visitor
 from settings import ROOT, operator, settings
 from texts import language, md, t
-from ui.widgets.demo_clock import clock_menu
+from ui.widgets.demo_clock import clock_menu, curtain, is_made_anew
 from ui.widgets.session import forget, speak
 
 _ICON = "/app/static/icons/favicon.png"
@@ -166,6 +166,9 @@ def phone_bar(pages: list[tuple[Any, str, str]], rest: dict[str, Any]) -> None:
 
 def something_broke(reference: str) -> None:
     """What a person sees when a screen failed: a sentence, a number to quote, a way on."""
+    if is_made_anew():
+        curtain()
+        return
     with st.container(horizontal_alignment="center"):
         st.space("large")
         st.title(t("shell.broke_title"), anchor=False, text_alignment="center")
@@ -176,6 +179,9 @@ def something_broke(reference: str) -> None:
 
 def busy() -> None:
     """What a person sees when the database is locked or down."""
+    if is_made_anew():
+        curtain()
+        return
     with st.container(horizontal_alignment="center"):
         st.space("large")
         st.title(t("shell.busy_title"), anchor=False, text_alignment="center")
