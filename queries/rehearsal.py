@@ -65,7 +65,9 @@ def outlooks(db: Session, *, visitor: Visitor, now: datetime, account_id: int | 
     rules = _standing(db, visitor, accounts, {account.id: zone for account, _, zone in rows}, now)
     month = month_start(now.astimezone(ACCOUNTING_TIME).date())
     has = _connected(db, ids, now)
-    before, bills = charged(db, account_ids=ids, month_on=previous_month(month)), billed_months(db, account_ids=ids)
+    next_on = {account.id: next_month(account.billed_on or account.opened_on) for account in accounts}
+    oldest = previous_month(min(next_on.values(), default=month))
+    before, bills = charged(db, account_ids=ids, month_on=oldest), billed_months(db, account_ids=ids)
     newest = newest_bills(db, account_ids=ids)
     known = {}
     for account, balance, zone in rows:
@@ -77,7 +79,7 @@ def outlooks(db: Session, *, visitor: Visitor, now: datetime, account_id: int | 
             balance_kopecks=balance,
             due_kopecks=owed.get(account.id, 0),
             mode=account.mode,
-            next_billing_on=next_month(account.billed_on or account.opened_on),
+            next_billing_on=next_on[account.id],
             connected=tuple(has[account.id]),
             status=account.status,
             status_since_on=account.status_since_on,

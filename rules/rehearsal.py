@@ -264,7 +264,7 @@ def forecast(
             return
         is_suspended = going.status is AccountStatus.SUSPENDED and found.reason == "pay"
         reason = "account_suspended" if is_suspended else found.reason
-        each.had |= {period, period_key(trigger=each.rule.draft.trigger, on=on)} if each.by_threshold else {period}
+        each.had.add(period)
         if reason == "pay":
             pay(each, on, found.amount_kopecks)
         elif not each.by_threshold or each.told != month_start(on):

@@ -42,10 +42,10 @@ def rehearsed(known: Outlook) -> Rehearsal:
     return rehearse(rules=known.rules, account=known.account, today=known.today, terms=terms.autopay, billing=terms.billing)
 
 
-def outlook(visitor: Any, account_id: int) -> Outlook:
+def outlook(visitor: Any, account_id: int, billed_on: date = date(2026, 11, 1)) -> Outlook:
     with transaction() as session:
         account = session.get_one(BillingAccount, account_id)
-        account.billed_on = date(2026, 11, 1)
+        account.billed_on = billed_on
         session.add(account)
     with reading() as session:
         return outlooks(session, visitor=visitor, now=NOW, account_id=account_id)[account_id]
@@ -139,3 +139,41 @@ def test_an_account_that_does_not_work_is_charged_nothing_ahead(home: Home):
         session.add(account)
     known = outlook(home.a, home.account.id)
     assert (rehearsed(known).events, known.monthly_kopecks) == ((), 0)
+
+
+def test_a_billing_day_that_was_missed_is_known_to_come_today(home: Home):
+    with transaction() as session:
+        world = World(session)
+        world.number = 700
+        world.connect(home.account, 60_000)
+        world.pay(home.account, 500_000, NOW, payer=home.anna)
+    known = outlook(home.a, home.account.id, billed_on=date(2026, 10, 1))
+    charges = [(each.on, each.amount_kopecks) for each in rehearsed(known).events if each.kind == "charge"]
+    assert charges[:2] == [(NOW.date(), 60_000), (date(2026, 12, 1), 60_000)]
+
+
+def test_a_try_that_waits_for_the_bank_is_not_tried_again_in_the_rehearsal(home: Home):
+    with transaction() as session:
+        made = World(session).rule(
+            home.anna,
+            home.account,
+            home.card,
+            due_at=NOW,
+            due_period="2026-11",
+            due_attempt=2,
+            first_failed_on=date(2026, 11, 20),
+        )
+        session.add(
+            AutopayRun(
+                rule_id=made.id,
+                billing_account_id=home.account.id,
+                period="2026-11",
+                attempt=2,
+                due_on=date(2026, 11, 20),
+                ran_at=NOW,
+                result=AutopayResult.PENDING,
+                amount_kopecks=50_000,
+            )
+        )
+    events = rehearsed(outlook(home.a, home.account.id)).events
+    assert [(each.on, each.amount_kopecks) for each in events][:2] == [(NOW.date(), 50_000), (date(2026, 12, 10), 50_000)]

@@ -99,7 +99,7 @@ class Life:
             if balance > 0:
                 world.pay(account, balance, BEGINS, payer=anna)
             elif balance < 0:
-                world.charge(account, -balance, BEGINS - timedelta(days=60))
+                world.charge(account, -balance, BEGINS - timedelta(days=19))
         self.card_id = saved(self.anna_id)
 
     def is_now(self, moment: datetime) -> None:
@@ -183,7 +183,7 @@ class Life:
         ),
         (BillingMode.POSTPAID, 0, [(BILL, DUE, None, {})]),
         (BillingMode.POSTPAID, 5_000, [(MONTHLY, DUE, None, {"day_of_month": 20})]),
-        (BillingMode.PREPAID, 0, []),
+        (BillingMode.PREPAID, -61_000, []),
     ],
 )
 def test_what_is_foretold_is_what_happens(

@@ -1,5 +1,6 @@
 """Autopay rehearsed: the walk through the months ahead, by the rules that hold when they come."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
@@ -97,12 +98,15 @@ def test_a_billing_day_that_was_missed_is_made_up_for_today():
 
 
 def test_who_owes_beyond_the_grace_is_blocked_and_charged_no_more():
-    events = walk(of=account(0, PLAN))
-    assert [(event.on, event.kind, event.balance_after_kopecks) for event in events] == [
-        (date(2025, 2, 1), "charge", -60_000),
-        (date(2025, 3, 1), "charge", -120_000),
-        (date(2025, 4, 1), "blocked", -120_000),
-    ]
+    for mode in BillingMode:  # what is charged on the 1st was due then; the bill of that day, on the 20th
+        events = walk(of=account(0, PLAN, mode=mode), days=180)
+        prepaid = mode is BillingMode.PREPAID
+        assert [(event.on, event.kind, event.balance_after_kopecks) for event in events] == [
+            (date(2025, 2, 1), "charge", -60_000),
+            (date(2025, 3, 1), "charge", -120_000),
+            *([] if prepaid else [(date(2025, 4, 1), "charge", -180_000)]),
+            (date(2025, 4, 1), "blocked", -120_000 if prepaid else -180_000),
+        ]
 
 
 def test_who_is_blocked_and_pays_works_again_and_is_charged_the_rest_of_the_month():
@@ -115,6 +119,9 @@ def test_who_is_blocked_and_pays_works_again_and_is_charged_the_rest_of_the_mont
         (date(2025, 2, 1), "charge", 60_000),
     ]
     assert walk(of=blocked, days=3) == []
+    charged_already = replace(blocked, charged_for=frozenset({("plan", 1)}))
+    events = walk(RuleDraft(MONTHLY, FIXED, day_of_month=31, amount_kopecks=50_000), of=charged_already, days=1)
+    assert [event.kind for event in events] == ["autopay", "resumed"], "nobody pays twice for the same days"
 
 
 # --- what autopay makes of it -------------------------------------------------------------------------------
@@ -159,11 +166,13 @@ def test_up_to_ends_at_the_level_and_pays_nothing_when_it_is_there():
 def test_a_debt_of_today_is_paid_by_the_first_run_and_only_once():
     events = walk(RuleDraft(MONTHLY, DUE, day_of_month=31), of=account(-20_000, due_kopecks=20_000))
     assert paid(events) == [(date(2025, 1, 31), 20_000)]
+    events = walk(RuleDraft(MONTHLY, DUE, day_of_month=5), of=account(10_000, PLAN), days=20)
+    assert paid(events) == [(date(2025, 2, 5), 50_000)], "what the charge of the 1st left to pay"
 
 
 def test_the_ceiling_holds_for_a_month_and_opens_with_the_next():
     draft = RuleDraft(THRESHOLD, FIXED, threshold_kopecks=100_000, amount_kopecks=20_000, monthly_ceiling_kopecks=30_000)
-    events = walk(StandingRule(draft, paid_this_month_kopecks=10_000), of=account(), days=4)
+    events = walk(StandingRule(draft, paid_this_month_kopecks=10_000), of=account(), days=9)
     assert paid(events) == [(date(2025, 1, 30), 20_000), (date(2025, 2, 1), 20_000), (date(2025, 2, 2), 10_000)]
     assert [(event.on, event.reason) for event in events if event.kind == "skipped"] == [
         (date(2025, 1, 31), "ceiling_reached"),
