@@ -160,6 +160,17 @@ def test_a_contract_opened_lately_has_its_first_billing_day_on_the_next_first(db
     assert account_of(new).billed_on is None
 
 
+def test_a_prepaid_contract_that_began_in_the_month_is_billed_from_its_first_day(db: sa.Engine):
+    since = date(2026, 5, 22)
+    with transaction() as session:
+        account = Contracts(session).contract(PREPAID, billed_on=None, started_on=since, since_on=since).id
+        post(session, account_id=account, code=TransferCode.PLAN_FEE, amount_kopecks=9_677, key="plan:2026-05",
+             occurred_at=datetime(2026, 5, 22, 9, tzinfo=UTC), plan_id=session.exec(select(func.max(Plan.id))).one())  # fmt: skip
+    bill_due(ON_THE_FIRST)
+    assert [(line.amount_kopecks, line.from_on, line.to_on) for line in lines_of(account)[MAY]] == [(9_677, since, END_OF_MAY)]
+    assert keys_of(account) == ["plan:2026-05", "plan:2026-06"]
+
+
 def test_a_contract_keeps_the_days_to_pay_that_it_has_had(db: sa.Engine):
     with transaction() as session:
         world = Contracts(session)
@@ -252,9 +263,9 @@ def test_an_account_that_somebody_holds_is_billed_a_moment_later_and_keeps_nobod
         return  # one writer at a time: nobody is held up by a row
     with transaction() as session:
         held, other = (Contracts(session).contract().id for _ in range(2))
-    with transaction() as session:
+    with ThreadPoolExecutor(1) as worker, transaction() as session:
         session.exec(select(BillingAccount).where(col(BillingAccount.id) == held).with_for_update()).one()
-        assert bill_due(ON_THE_FIRST) == 1
+        assert worker.submit(bill_due, ON_THE_FIRST).result(timeout=10) == 1
     assert (keys_of(held), keys_of(other)) == ([], ["plan:2026-06"])
     assert bill_due(ON_THE_FIRST) == 1
     assert keys_of(held) == ["plan:2026-06"]
@@ -269,6 +280,22 @@ def test_a_charge_that_is_there_already_is_not_made_again(db: sa.Engine):
         session.execute(sa.update(BillingAccount).values(billed_on=MAY))
     assert bill_due(ON_THE_FIRST) == 1
     assert keys_of(account) == ["plan:2026-06"]
+
+
+def test_what_was_charged_after_a_month_had_its_bill_is_on_the_next_one(db: sa.Engine):
+    with transaction() as session:
+        world = Contracts(session)
+        account = world.contract(PREPAID)
+        world.owes(account, 30_000, month_on=MAY, due_on=date(2026, 6, 20))
+        post(session, account_id=account.id, code=TransferCode.LATE_FEE, amount_kopecks=500, key="late",
+             occurred_at=datetime(2026, 5, 30, tzinfo=UTC))  # fmt: skip
+        account_id = account.id
+    for day in (JUNE, JULY):
+        bill_due(run_at(day))
+    assert [bill.total_kopecks for bill in bills_of(account_id)] == [30_000, 30_500]
+    late = lines_of(account_id)[JUNE][0]
+    assert (late.code, late.from_on, late.to_on) == (TransferCode.LATE_FEE, JUNE, END_OF_JUNE)
+    assert agrees()
 
 
 # --- who hears of it --------------------------------------------------------------------------------------
