@@ -5,23 +5,40 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 from queue import Empty, Queue
 
 from actions.payments import ask
 from actions.settlement import Answer
-from models import Payment
-from rules.terms import Language
+from rules.terms import GatewayName, Language
 
 AT_ONCE = 16
 """How many charges are asked for at the same time."""
-PIECE = 100
+PIECE = 200
 """How many answers are settled in one transaction: on SQLite others wait for it meanwhile."""
 WAITS_SECONDS = 1.0
 """How long an answer waits for others to be settled with."""
 
 
-def answers(waiting: Iterable[tuple[Payment, str, Language]]) -> Generator[list[Answer]]:
-    """What the gateway says of each (payment, token, language), in pieces as it comes: a slow answer holds up no other.
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A payment that waits for its answer, with what the gateway is told."""
+
+    id: int
+    amount_kopecks: int
+    created_at: datetime
+    gateway: GatewayName | None
+    gateway_key: str | None
+    gateway_ref: str | None
+    keeps_card: bool
+    return_url: str
+    token: str
+    language: Language
+
+
+def answers(waiting: Iterable[Pending]) -> Generator[list[Answer]]:
+    """What the gateway says of each, in pieces as it comes: a slow answer holds up no other.
 
     No more than a piece is asked ahead of what is settled: when settling fails, no more money is taken.
     """
@@ -30,8 +47,8 @@ def answers(waiting: Iterable[tuple[Payment, str, Language]]) -> Generator[list[
     def ask_on() -> None:
         try:
             while True:
-                payment, token, language = left.popleft()
-                said.put(ask(payment, token=token, language=language))
+                payment = left.popleft()
+                said.put(ask(payment, token=payment.token, language=payment.language))
         except IndexError:
             pass  # that was the last one
         finally:

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from actions import autopay_runs as runs
-from actions.autopay_asking import answers
+from actions.autopay_asking import Pending, answers
 from actions.autopay_settling import settle_answers
 from actions.notices import notify
 from db import reading, transaction
@@ -173,7 +173,7 @@ def _due(db: Session, now: datetime, most: int) -> list[_Due]:
             col(AutopayRule.state) == sa.literal_column("'active'"),
             col(AutopayRule.due_at) <= now,
         )
-        .order_by(col(AutopayRule.due_at))
+        .order_by(col(AutopayRule.due_at), col(AutopayRule.id))
         .limit(most)
         .with_for_update(of=[AutopayRule, LedgerAccount], skip_locked=True)
     )
@@ -391,12 +391,23 @@ def charge(batch: str) -> int:
     """Ask the gateway for every payment of a batch that has no answer yet, and settle what it says; returns how many are over."""
     with reading() as db:
         waiting = db.execute(
-            sa.select(Payment, col(SavedCard.token), col(Customer.language))
+            sa.select(
+                col(Payment.id),
+                col(Payment.amount_kopecks),
+                col(Payment.created_at),
+                col(Payment.gateway),
+                col(Payment.gateway_key),
+                col(Payment.gateway_ref),
+                col(Payment.keeps_card),
+                col(Payment.return_url),
+                col(SavedCard.token),
+                col(Customer.language),
+            )
             .join(AutopayRun, col(AutopayRun.payment_id) == col(Payment.id))
             .join(SavedCard, col(SavedCard.id) == col(Payment.card_id))
             .join(Customer, col(Customer.id) == col(Payment.payer_id))
             .where(col(AutopayRun.batch) == batch, *_WAITS, col(Payment.state) == PaymentState.PENDING)
             .order_by(col(Payment.id))
         ).all()
-    with closing(answers(waiting)) as pieces:
+    with closing(answers(Pending(*row) for row in waiting)) as pieces:
         return sum(settle_answers(piece) for piece in pieces)

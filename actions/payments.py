@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
@@ -234,7 +234,28 @@ def advance(payment_id: int) -> Progress:
     return book(ask(payment, token=token, language=payer.language if payer is not None else Language.RU))
 
 
-def ask(payment: Payment, *, token: str | None, language: Language) -> Answer:
+class Waiting(Protocol):
+    """What is asked about: a pending payment, or what was read of it."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def amount_kopecks(self) -> int: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def gateway(self) -> GatewayName | None: ...
+    @property
+    def gateway_key(self) -> str | None: ...
+    @property
+    def gateway_ref(self) -> str | None: ...
+    @property
+    def keeps_card(self) -> bool: ...
+    @property
+    def return_url(self) -> str: ...
+
+
+def ask(payment: Waiting, *, token: str | None, language: Language) -> Answer:
     """Begin the charge of a pending payment or ask how it stands; outside of any transaction, within the gateway's patience."""
     if payment.gateway is None:
         raise ValueError("a payment that no gateway knows")
@@ -253,7 +274,7 @@ def ask(payment: Payment, *, token: str | None, language: Language) -> Answer:
     return Answer(payment.id, now, standing=standing)
 
 
-def _standing(gateway: Gateway, payment: Payment, token: str | None, now: datetime) -> Standing | None:
+def _standing(gateway: Gateway, payment: Waiting, token: str | None, now: datetime) -> Standing | None:
     """What the gateway says about a pending payment; None when it never heard of it and it is too late to begin."""
     if payment.gateway_ref:
         try:

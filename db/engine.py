@@ -16,6 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from sqlmodel import Session
 
+from db.turns import Turns
 from rules.refusals import Unavailable
 from settings import settings
 
@@ -77,14 +78,31 @@ def _session(engine: sa.Engine, *, commit: bool) -> Iterator[Session]:
         raise Unavailable() from error
 
 
+_turns = Turns()
+
+
 @contextmanager
 def transaction() -> Iterator[Session]:
     """A session that commits at the end, or changes nothing when anything is raised.
 
     Raises rules.refusals.Unavailable when the database is locked or down.
     """
-    with _session(database().execution_options(writes=True), commit=True) as db:
+    engine = database()
+    with _turn(engine), _session(engine.execution_options(writes=True), commit=True) as db:
         yield db
+
+
+@contextmanager
+def _turn(engine: sa.Engine) -> Iterator[None]:
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    if not _turns.wait(BUSY_MILLISECONDS / 1000):
+        raise Unavailable()
+    try:
+        yield
+    finally:
+        _turns.done()
 
 
 @contextmanager

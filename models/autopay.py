@@ -29,6 +29,7 @@ class AutopayRule(Table, table=True):
         sa.Index(
             "ix_autopay_rule_due",
             "due_at",
+            "id",
             sqlite_where=sa.text("state = 'active' AND due_at IS NOT NULL"),
             postgresql_where=sa.text("state = 'active' AND due_at IS NOT NULL"),
         ),

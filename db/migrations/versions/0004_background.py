@@ -93,7 +93,7 @@ def upgrade() -> None:
     counts = 'CONSTRAINT ck_autopay_rule_attempts_from_one CHECK (due_attempt >= 1)'
     op.execute(f'ALTER TABLE autopay_rule ADD COLUMN due_attempt INTEGER DEFAULT 1 NOT NULL {counts}')
     due = sa.text("state = 'active' AND due_at IS NOT NULL")
-    op.create_index('ix_autopay_rule_due', 'autopay_rule', ['due_at'], sqlite_where=due, postgresql_where=due)
+    op.create_index('ix_autopay_rule_due', 'autopay_rule', ['due_at', 'id'], sqlite_where=due, postgresql_where=due)
     unplanned = sa.text("state = 'active' AND due_at IS NULL")
     op.create_index('ix_autopay_rule_unplanned', 'autopay_rule', ['pay_when'], sqlite_where=unplanned, postgresql_where=unplanned)
     op.add_column('autopay_run', sa.Column('batch', sa.String(length=40), nullable=False, server_default=''))
