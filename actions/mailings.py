@@ -267,8 +267,9 @@ def _monthly_letter(reader: Reader, summary: MonthOfPerson, held: dict[int, Held
     with speaking(reader.language):
         lines = [t("letter.monthly.greeting", name=_line(reader.first_name), day=day(today, this_year=today.year))]
         if summary.due_kopecks and summary.due_on is not None:
-            due_on = day(summary.due_on, this_year=summary.due_on.year)
-            lines.append(t("letter.monthly.due", sum=money(summary.due_kopecks), day=due_on))
+            days = {account.due_on for account in summary.accounts if account.due_on}
+            by = _by(summary.due_on, today) if len(days) == 1 else t("letter.monthly.each")
+            lines.append(t("letter.monthly.due", sum=money(summary.due_kopecks), by=by))
         else:
             lines.append(t("letter.monthly.nothing_due"))
         for account in summary.accounts[:LISTED]:
@@ -282,8 +283,8 @@ def _monthly_letter(reader: Reader, summary: MonthOfPerson, held: dict[int, Held
             if account.due_on is None:
                 lines.append(t("letter.monthly.sums", **sums))
             else:
-                by = day(account.due_on, this_year=account.due_on.year)
-                lines.append(t("letter.monthly.sums_due", due=money(account.due_kopecks), day=by, **sums))
+                by = _by(account.due_on, today)
+                lines.append(t("letter.monthly.sums_due", due=money(account.due_kopecks), by=by, **sums))
         if len(summary.accounts) > LISTED:
             lines.append(tn("letter.monthly.more", len(summary.accounts) - LISTED))
         if summary.points_earned:
@@ -297,3 +298,10 @@ def _monthly_letter(reader: Reader, summary: MonthOfPerson, held: dict[int, Held
         ]
         written = Written(t("letter.monthly.subject", month=month(summary.month_on)), "\n".join(lines))
     return _row(reader.email or "", reader.customer_id, reader.language, "monthly", written, document_of(summary.month_on))
+
+
+def _by(due_on: date, today: date) -> str:
+    """By when something is to be paid, within a sentence."""
+    if due_on == today:
+        return t("letter.monthly.now")
+    return t("letter.monthly.by" if due_on > today else "letter.monthly.late", day=day(due_on, this_year=due_on.year))

@@ -161,11 +161,15 @@ def read_notices(db: Session, *, visitor: Visitor, until: datetime) -> None:
 
 @action("choose_bill_delivery")
 def choose_bill_delivery(db: Session, *, visitor: Visitor, account_id: int, on: bool) -> None:
-    """Whether the visitor gets the bills of an account by e-mail. Who wants them of one wants letters of bills.
+    """Whether the visitor gets the bills of an account by e-mail. Who had switched off letters of bills gets this one's only.
 
     Raises NotAllowed, RightTooLow: bills are sent to those who may pay them.
     """
     access.account(db, visitor, account_id, Right.PAY)
+    in_cabinet, by_email = choices(db, customer_ids=[visitor.customer_id], event=NoticeEvent.BILL)[visitor.customer_id]
+    if on and not by_email:  # no bill came by e-mail, so this one is the only one that is to
+        deliver_bills(db, customer_id=visitor.customer_id, on=False)
+        keep_choices(db, visitor.customer_id, {NoticeEvent.BILL: (in_cabinet, True)})
     db.execute(
         sa.update(Attachment)
         .where(
@@ -176,9 +180,6 @@ def choose_bill_delivery(db: Session, *, visitor: Visitor, account_id: int, on: 
         .values(bill_by_email=on)
         .execution_options(synchronize_session=False)
     )
-    in_cabinet, by_email = choices(db, customer_ids=[visitor.customer_id], event=NoticeEvent.BILL)[visitor.customer_id]
-    if on and not by_email:
-        keep_choices(db, visitor.customer_id, {NoticeEvent.BILL: (in_cabinet, True)})
 
 
 def deliver_bills(db: Session, *, customer_id: int, on: bool) -> None:

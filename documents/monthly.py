@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from documents.pdf import account_name, draw, figure, number_said, sheet, stamp
 from rules.monthly import MonthOfAccount, MonthOfPerson, NextAutopay
@@ -26,15 +27,15 @@ def monthly_paper(
     summary: MonthOfPerson, *, names: Names, customer: str, operator: Operator, at: datetime, time_zone: str
 ) -> dict[str, object]:
     """Everything on it, as strings."""
-    written = stamp(at, time_zone)
+    written, written_on = stamp(at, time_zone), at.astimezone(ZoneInfo(time_zone)).date()
     return sheet(
         operator,
         title=t("documents.monthly.title", month=month(summary.month_on)),
         under=customer,
         facts=[[t("documents.statement.made"), written]],
-        due=_due(summary),
+        due=_due(summary, written_on),
         header=[t("documents.of_account"), *(t(f"documents.monthly.{name}") for name in ("charged", "paid", "due", "balance"))],
-        rows=[_row(account, names) for account in summary.accounts],
+        rows=[_row(account, names, written_on) for account in summary.accounts],
         total=[t("documents.total"), *_sums(summary)] if len(summary.accounts) > 1 else [],
         ahead={
             "title": t("documents.monthly.ahead"),
@@ -51,14 +52,15 @@ def monthly_paper(
     )
 
 
-def _due(summary: MonthOfPerson) -> dict[str, str]:
+def _due(summary: MonthOfPerson, written_on: date) -> dict[str, str]:
     """What to pay and by when, as large as it matters."""
     if not summary.due_kopecks or summary.due_on is None:
         return {"name": t("documents.monthly.due"), "sum": money(0), "under": t("documents.monthly.nothing_due")}
+    days = {account.due_on for account in summary.accounts if account.due_on}
     return {
         "name": t("documents.monthly.due"),
         "sum": money(summary.due_kopecks),
-        "under": t("documents.monthly.due_by", day=day(summary.due_on)),
+        "under": _by(summary.due_on, written_on) if len(days) == 1 else t("documents.monthly.due_each"),
     }
 
 
@@ -67,8 +69,15 @@ def _name(account: MonthOfAccount, names: Names) -> str:
     return account_name(label, service)
 
 
-def _row(account: MonthOfAccount, names: Names) -> dict[str, object]:
-    by = t("documents.monthly.due_by", day=_day(account.due_on)) if account.due_on else ""
+def _by(due_on: date, written_on: date) -> str:
+    """By when, as of the day it was written."""
+    if due_on == written_on:
+        return t("documents.monthly.due_now")
+    return t("documents.monthly.due_by" if due_on > written_on else "documents.monthly.was_due", day=_day(due_on))
+
+
+def _row(account: MonthOfAccount, names: Names, written_on: date) -> dict[str, object]:
+    by = _by(account.due_on, written_on) if account.due_on else ""
     return {
         "name": _name(account, names),
         "number": number_said(names[account.account_id][2]),

@@ -4,8 +4,8 @@ from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_SERVED = ("_stcore", "app", "component", "media", "static", "go", "documents", "auth", "oauth2callback", "back", "bank")
-_SERVED += ("unsubscribe",)
+_SERVED = ("_stcore", "app", "component", "media", "static", "go", "documents", "auth", "oauth2callback", "back", "bank",
+           "unsubscribe")  # fmt: skip
 """First parts of the addresses of files and of Streamlit's own routes."""
 
 

@@ -27,7 +27,7 @@ MOST_IN_LETTER = 20
 LONGEST_DOCUMENTS = 80
 """Characters for the addresses of what goes with a letter."""
 
-LOW_DAYS = 10
+LOW_DAYS = 14
 """From so many days before a charge on, people hear that their balance will not do for it."""
 DAYS_LEFT = (1, 3, 7)
 CARD_DAYS = (7, 30)

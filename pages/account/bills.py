@@ -101,5 +101,7 @@ if not bills:
 left, right = st.columns([2, 3], gap="medium")
 with left:
     words.choose(bills, chosen, contents.mode, today)
+    by_email = t("notices.bill_by_email")
+    st.page_link("pages/account/notices.py", label=by_email, icon=":material/mail:", query_params={"show": "choices"})
 with right:
     one(bills, chosen, contents, account)

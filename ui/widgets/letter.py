@@ -8,7 +8,7 @@ from documents.letters import BULLET, UNSUBSCRIBE, address_in, as_html
 from queries.messages import Letter
 from rules.terms import Channel
 from settings import operator
-from texts import has_text, md, moment, t
+from texts import has_text, md, moment, speaking, t
 from ui.widgets.session import site
 
 CODE = re.compile(r"\b\d{6}\b")
@@ -21,11 +21,13 @@ def letter_text(letter: Letter) -> None:
         st.code(code[0], language=None, width="content")
     for line in filter(None, (each.strip() for each in letter.body.split("\n"))):
         address = address_in(line, site=site())
+        with speaking(letter.language):
+            stop, button = t("letter.unsubscribe"), f"letter.{letter.about}.button"
+            button = t(button) if has_text(button) else md(line)
         if line.startswith(UNSUBSCRIBE) and address:
-            st.caption(f"[{t('letter.unsubscribe')}]({address})")
+            st.caption(f"[{stop}]({address})")
         elif address:
-            button = f"letter.{letter.about}.button"
-            st.link_button(t(button) if has_text(button) else md(line), address)
+            st.link_button(button, address)
         elif line.startswith(BULLET):
             st.markdown(f"**{md(line.removeprefix(BULLET))}**")
         else:

@@ -38,10 +38,9 @@ _STYLE = """<style>
 def show(chosen: Choices, bills: Sequence[BillDelivery]) -> None:
     """Everything that can be chosen; each switch is kept at once."""
     st.html(_STYLE)
-    st.caption(t("notices.choices_what"))
-    if chosen.email:
-        st.caption(t("notices.goes_to", email=md(chosen.email)))
-    else:
+    where = f" {t('notices.goes_to', email=md(chosen.email))}" if chosen.email else ""
+    st.caption(t("notices.choices_what") + where)
+    if not chosen.email:
         st.warning(t("notices.no_email"), icon=":material/mail_off:")
     left, right = st.columns(2, gap="medium")
     with left:
@@ -50,8 +49,8 @@ def show(chosen: Choices, bills: Sequence[BillDelivery]) -> None:
     with right:
         for group in ("services", "security", "bills"):
             _group(group, chosen)
-        if bills:
-            _bills(bills)
+    if bills:
+        _bills(bills, by_email=chosen.by_event[NoticeEvent.BILL][1])
 
 
 def _group(group: str, chosen: Choices) -> None:
@@ -88,28 +87,26 @@ def _choose(event: NoticeEvent) -> None:
     act(choose_notice, place=f"choice_{event.value}", done="notices.kept", event=event, **ways)
 
 
-def _bills(bills: Sequence[BillDelivery]) -> None:
+def _bills(bills: Sequence[BillDelivery], *, by_email: bool) -> None:
+    """One switch an account; all are off where no letter of a bill comes at all."""
     with st.container(border=True, key="choices_delivery"):
         st.subheader(t("notices.bills_title"), anchor=False)
         st.caption(t("notices.bills_what"))
-        for bill in bills:
-            _delivery(bill)
+        with st.grid(3, min_column_width=240, gap="small"):
+            for bill in bills:
+                _delivery(bill, on=bill.on and by_email)
 
 
-def _delivery(bill: BillDelivery) -> None:
+def _delivery(bill: BillDelivery, *, on: bool) -> None:
     may = bill.right.covers(Right.PAY)
     with st.container(gap=None):
-        bill_switch(bill, label=f"{ICONS[bill.service]} {md(account_name(bill.label, bill.service))}")
+        key = f"bill_by_email_{bill.account_id}"
+        st.session_state[key] = on
+        label = f"{ICONS[bill.service]} {md(account_name(bill.label, bill.service))}"
+        st.toggle(label, key=key, disabled=not may, on_change=_deliver, args=(bill.account_id,))
         number = t("accounts.number_is", number=format_account_number(bill.number))
         st.caption(number if may else f"{number}. {t('notices.bills_view_only')}")
-    refused_here(f"bill_delivery_{bill.account_id}")
-
-
-def bill_switch(bill: BillDelivery, *, label: str) -> None:
-    """Whether the bills of an account come by e-mail."""
-    key = f"bill_by_email_{bill.account_id}"
-    st.session_state[key] = bill.on
-    st.toggle(label, key=key, disabled=not bill.right.covers(Right.PAY), on_change=_deliver, args=(bill.account_id,))
+        refused_here(f"bill_delivery_{bill.account_id}")
 
 
 def _deliver(account_id: int) -> None:

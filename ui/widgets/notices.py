@@ -49,6 +49,7 @@ _STYLE = """<style>
 [class*="st-key-notice_icon_"] p { font-size: 1.35rem; line-height: 1.35 }
 [class*="st-key-notice_row_"] { align-items: flex-start; flex-wrap: nowrap !important }
 [class*="st-key-notice_row_"] > div:last-child { flex: 1 1 0; min-width: 0 }
+[class*="st-key-notice_row_"] :is([data-testid="stPageLink"], [data-testid="stLinkButton"]) :is(p, span) { color: LINK }
 </style>"""
 
 
@@ -102,7 +103,7 @@ def _to_page() -> None:
 
 def show(rows: Sequence[NoticeRow], visitor: Visitor, now: datetime) -> None:
     """The notices by the days of the reader's region."""
-    st.html(_STYLE)
+    st.html(_STYLE.replace("LINK", str(st.get_option(f"theme.{st.context.theme.type or 'light'}.linkColor"))))
     zone = clock.zone(visitor.time_zone)
     today = now.astimezone(zone).date()
     for on, of_day in groupby(rows, key=lambda row: row.at.astimezone(zone).date()):

@@ -24,9 +24,9 @@ _STYLE = """<style>
 .st-key-head_menu {{ position: fixed; top: .55rem; right: 1rem; z-index: 1000000; width: auto !important }}
 .st-key-phone_bar {{ display: none }}
 .st-key-bell p {{ font-size: 0 !important }}
-.st-key-bell strong {{ font-size: .8rem; color: {act}; font-variant-numeric: tabular-nums }}
+.st-key-bell strong {{ font-size: .8rem; color: {link} }}
 .st-key-bell a {{ min-height: 2.25rem; padding: .25rem .35rem; gap: .15rem; background: transparent !important }}
-.st-key-bell a:has(strong) [data-testid="stIconMaterial"] {{ color: {act} }}
+.st-key-bell a:has(strong) [data-testid="stIconMaterial"] {{ color: {link} }}
 [data-testid="stToolbar"] {{ padding-right: 15rem }}
 .st-key-demo_clock button, .st-key-demo_clock button:is(:hover, :focus, :active) {{
   color: inherit !important; background: {mark}; border-radius: .5rem; padding: 0 .5rem; min-height: 1.9rem;
@@ -49,7 +49,8 @@ _STYLE = """<style>
 [class*="st-key-enter_"] :is(div:has(button), button) {{ width: 100%; height: 100% }}
 
 @media (max-width: 640px) {{
-  .st-key-head_menu {{ right: .5rem }}
+  .st-key-head_menu {{ right: .5rem; gap: .4rem !important }}
+  .st-key-bell a {{ padding: .25rem 0 }}
   .st-key-demo_clock [data-testid="stIconMaterial"] {{ display: none }}
   body:has(.st-key-phone_bar) [data-testid="stExpandSidebarButton"] {{ display: none }}
   .st-key-phone_bar {{
