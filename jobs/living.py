@@ -2,20 +2,22 @@
 
 import logging
 import threading
+from datetime import time
 
 import clock
 from actions import demo_clock
 from db import reading, slots
 from jobs.running import run
-from jobs.schedule import JOBS
+from jobs.schedule import JOBS, Job
 from models import ClockMove
 from queries.demo_clock import latest_move, what_happened
-from rules.demo_clock import MOMENTS, TIME_ZONE, moments
+from rules.demo_clock import DAYTIME, MOMENTS, TIME_ZONE, moments
 from rules.terms import MoveState
 from seed.reset import look_elsewhere, resetting
 
 _log = logging.getLogger("kabinet.demo")
 LOOK_SECONDS = 0.3
+BY_DAYS = ("look_ahead", "blocking", "history")
 TRIES = 3
 """A move that fails so often at one place is given up."""
 
@@ -57,6 +59,13 @@ def watch(stopping: threading.Event) -> None:
             stopping.wait(3)
 
 
+def _is_time_for(job: Job, at: time, is_new_month: bool) -> bool:
+    """What takes long and only goes by days is done once a day; the figures, which nobody sees on the way, once a month."""
+    if job.name == "figures":
+        return is_new_month
+    return at == DAYTIME or job.name not in BY_DAYS
+
+
 def live(move: ClockMove, stopping: threading.Event | None = None) -> None:
     """Live through what is left of a move, moment by moment; when told to stop, the rest is left to the next process."""
     behind = demo_clock.catching_up(move)
@@ -68,8 +77,7 @@ def live(move: ClockMove, stopping: threading.Event | None = None) -> None:
         for job in JOBS:
             if resetting() or (stopping is not None and stopping.is_set()):
                 return
-            # The figures take longest and only tell of whole days: once a month, and when all is over.
-            if job.name != "figures" or is_new_month or moment == move.to_at:
+            if moment == move.to_at or _is_time_for(job, here.time(), is_new_month):
                 run(job, worker="clock")
         if behind and here.weekday() == 0 and here.time() == MOMENTS[0]:
             _log.info("the demo catches up: lived until %s", here.date())

@@ -8,8 +8,9 @@ from rules.periods import add_months, next_month
 from rules.terms import ClockStep
 
 TIME_ZONE = ZoneInfo("Europe/Moscow")
-MOMENTS = (time(0, 10), time(6, 5), time(10, 5), time(18, 5))
-"""When the background works on a day that is lived in a hurry; Moscow time. By 10:00 it is nine in every region."""
+DAYTIME = time(10, 5)
+MOMENTS = (time(0, 10), time(6, 5), DAYTIME, time(18, 5))
+"""When the background works on a day that is lived in a hurry; Moscow time. At DAYTIME nobody sleeps, from west to east."""
 BILLING_HOUR = time(12)
 MOST_TO_CATCH_UP = timedelta(days=92)
 """A demo that was left alone for longer is not caught up with unasked: beginning anew is quicker."""
