@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from actions.blocking import block, overdue
-from actions.charging import hold, post_charges
+from actions.charging import ALL_COLUMNS, hold, post_charges
 from actions.notices import Told, notify_many
 from db import transaction
 from models import Attachment, Bill, BillingAccount, BillLine
@@ -205,7 +205,7 @@ def _issue(db: Session, visits: Sequence[Visit], month: date, *, issued_on: date
         for visit, bill_id in zip(visits, ids, strict=True)
         for line in visit.lines
     ]
-    db.execute(sa.insert(BillLine), lines)
+    db.execute(sa.insert(BillLine), lines, execution_options=ALL_COLUMNS)
     _tell_of_bills(db, {bill["billing_account_id"]: bill | {"id": bill_id} for bill_id, bill in zip(ids, bills, strict=True)})
 
 

@@ -15,6 +15,9 @@ from models import LedgerAccount, Transfer
 from rules.billing import MonthCharge
 from rules.terms import LedgerKind
 
+ALL_COLUMNS = {"render_nulls": True}
+"""Rows that leave different columns empty go in one statement all the same, not in one each."""
+
 
 @dataclass(slots=True)
 class Held:
@@ -64,7 +67,8 @@ def post_charges(
         }
         for account_id, charge in charges
     ]
-    ids = db.scalars(sa.insert(Transfer).returning(col(Transfer.id), sort_by_parameter_order=True), rows).all()
+    posting = sa.insert(Transfer).returning(col(Transfer.id), sort_by_parameter_order=True)
+    ids = db.scalars(posting, rows, execution_options=ALL_COLUMNS).all()
     taken: Counter[int] = Counter()
     for account_id, charge in charges:
         taken[account_id] += charge.amount_kopecks
