@@ -37,7 +37,7 @@ def rehearsal(
     """
     until = today + timedelta(days=days)
     traces: list[go.Scatter] = []
-    for look, name in reversed(ways):  # the first is drawn last, on top
+    for place, (look, name) in enumerate(ways):  # the first is drawn on top
         rows = frame[frame["way"] == look]
         thing, dash, width = LOOKS[look]
         shade = colour(palette, thing)
@@ -47,6 +47,7 @@ def rehearsal(
                 x=[each.isoformat() for each in paid["on"]],
                 y=[int(kopecks) / 100 for kopecks in paid["balance"]],
                 mode="markers",
+                zorder=-place,
                 marker={"size": 10, "color": shade, "symbol": "triangle-up"},
                 hoverinfo="skip",
                 showlegend=False,
@@ -62,6 +63,7 @@ def rehearsal(
                 ],
                 hovertemplate="%{customdata}",
                 mode="lines",
+                zorder=-place,
                 line={"shape": "hv", "width": width, "dash": dash, "color": shade},
             )
         )
@@ -76,7 +78,7 @@ def rehearsal(
         range=[(today - timedelta(days=2)).isoformat(), (until + timedelta(days=2)).isoformat()],
         tickvals=[each.isoformat() for each in months],
         ticktext=[f"1 {month_tick(each)}" for each in months],
-        hoverformat="%-d %B",
+        hoverformat="%-d %b",
     )
     figure.update_yaxes(zeroline=True, zerolinewidth=1)
     return Drawn(figure, title, alt)

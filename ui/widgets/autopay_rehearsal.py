@@ -14,6 +14,7 @@ from rules.numbers import format_account_number
 from rules.rehearsal import DAYS, ForecastEvent, Rehearsal, StandingRule, other_kind
 from rules.terms import AccountStatus, AutopayAmount, AutopayState, AutopayTrigger, BillingMode
 from texts import day, money, t, tn
+from texts.formats import NO_BREAK
 from ui.charts.rehearsal import rehearsal as rehearsal_chart
 from ui.charts.rehearsal import swatch
 from ui.widgets.account import account_name
@@ -126,7 +127,7 @@ def what_it_means(way: Way, known: Outlook) -> str:
 def _lowest(seen: Rehearsal, known: Outlook) -> str:
     lowest = _about(seen.lowest_kopecks)
     if seen.below_zero_from is None:
-        return t("autopay.rehearsal.lowest", lowest=lowest)
+        return t("autopay.rehearsal.lowest" if seen.lowest_kopecks >= A_ROUBLE else "autopay.rehearsal.not_below", lowest=lowest)
     facts = {"day": _day(seen.below_zero_from, known), "lowest": lowest, "blocked": ""}
     if seen.blocked_on is not None:
         facts["blocked"] = t("autopay.rehearsal.and_blocked", day=_day(seen.blocked_on, known))
@@ -194,7 +195,7 @@ def show_rehearsal(known: Outlook, *, draft: RuleDraft | None = None, rule_id: i
     if any(not rule.is_own for rule in known.rules):
         st.caption(t("autopay.rehearsal.others"))
     with st.expander(t("autopay.rehearsal.table"), icon=":material/table_rows:"):
-        _table(ways, known)
+        _table(ways)
     balance = _whole(money(known.account.balance_kopecks))
     st.caption(t("autopay.rehearsal.note", balance=balance, day=day(known.today)))
 
@@ -239,7 +240,7 @@ def _days(ways: Sequence[Way], known: Outlook) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["way", "on", "balance", "paid"])
 
 
-def _table(ways: Sequence[Way], known: Outlook) -> None:
+def _table(ways: Sequence[Way]) -> None:
     looks = {way.look: way for way in ways}
     names = {way.look: way.name for way in ways}
     look = st.segmented_control(
@@ -253,7 +254,7 @@ def _table(ways: Sequence[Way], known: Outlook) -> None:
         wrap=True,
     )
     way = looks.get(look or "now", ways[0])
-    rows = [_row(event, way, known) for event in way.seen.events]
+    rows = [_row(event, way) for event in way.seen.events]
     if not rows:
         st.caption(t("autopay.rehearsal.no_events"))
         return
@@ -264,7 +265,7 @@ def _table(ways: Sequence[Way], known: Outlook) -> None:
     st.caption(t("autopay.rehearsal.same_day"))
 
 
-def _row(event: ForecastEvent, way: Way, known: Outlook) -> tuple[str, str, str]:
+def _row(event: ForecastEvent, way: Way) -> tuple[str, str, str]:
     if event.kind == "charge":
         what, sum_ = t("autopay.charge"), money(-event.amount_kopecks, signed=True)
     elif event.kind in ("blocked", "resumed"):
@@ -275,8 +276,8 @@ def _row(event: ForecastEvent, way: Way, known: Outlook) -> tuple[str, str, str]
         rule = way.rules[event.rule or 0]
         what = t("autopay.payment" if rule.is_own else "autopay.rehearsal.others_payment")
         sum_ = money(event.amount_kopecks, signed=True)
-    left = t("autopay.rehearsal.left", balance=_whole(money(event.balance_after_kopecks)))
-    return (day(event.on, this_year=known.today.year, short=True), f"{what}  \n:gray[{left}]", sum_)
+    left = t("autopay.rehearsal.left", balance=_whole(money(event.balance_after_kopecks))).replace(" ", NO_BREAK)
+    return (day(event.on, this_year=event.on.year, short=True), f"{what}  \n:gray[{left}]", sum_)
 
 
 def show_account_rehearsal(
