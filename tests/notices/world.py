@@ -1,6 +1,7 @@
 """People with an e-mail and accounts that are about to run out, and what they were told and written."""
 
 from datetime import UTC, date, datetime
+from itertools import count
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -10,6 +11,8 @@ from db import reading
 from models import BillingAccount, Consent, Customer, Message, Notice, Option
 from rules.terms import ConsentKind, Language, NoticeEvent, OptionGroup, Recurrence, ServiceKind, TransferCode
 from tests.money.world import LONG_AGO, World
+
+_worlds = count(1)
 
 
 def moscow(day: date, hour: int = 10, minute: int = 5) -> datetime:
@@ -22,6 +25,7 @@ class Readers(World):
 
     def __init__(self, db: Session) -> None:
         super().__init__(db)
+        self.number = next(_worlds) * 1000  # several worlds may share a database
 
     def reader(self, name: str = "Анна", *, confirmed: bool = True, region: str = "RU-MOW", **more: Any) -> Customer:
         person = self.person(name)
