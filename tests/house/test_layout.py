@@ -102,6 +102,8 @@ def test_every_public_query_about_people_takes_the_visitor():
         "figures": "recounts totals in a job; names no person",
         "billing_day": "what billing day reads of all accounts; nobody asks, and nobody is shown it",
         "ahead": "what lies ahead of many people; each row is told to the person it names and to nobody else",
+        "demo_clock": "moves of the demo's clock, and counts of what happened; names no person",
+        "dues": "what accounts owe, for work that nobody asked for; nobody is shown it",
         "monthly": "the letters of a month, for batches of people; one's own summary is asked for with the visitor",
     }
     for file in sorted((ROOT / "queries").glob("*.py")):

@@ -19,8 +19,7 @@ from actions.ledger import post
 from actions.orders import place_order
 from db import reading, transaction
 from db.check import faults
-from jobs import loop
-from jobs.bonus import expire_due, greet_due
+from jobs.schedule import JOBS
 from models import (
     Attachment,
     BillingAccount,
@@ -732,11 +731,11 @@ def test_points_are_written_off_on_their_day_in_the_persons_region_and_once(home
     home.lot(50, date(2026, 11, 18))
     gone = home.lot(20, date(2026, 11, 17), who=home.peter)
     change(Customer, col(Customer.id) == home.peter.customer_id, region_code="RU-KAM")
-    assert expire_due(at("2026-11-16 12:30")) == 1  # the 17th on Kamchatka, the 16th in Moscow
+    assert expire_lots(at("2026-11-16 12:30")) == 1  # the 17th on Kamchatka, the 16th in Moscow
     assert entries(home.peter.customer_id)[-1] == (BonusKind.EXPIRED, -20, f"expired:{gone}")
-    assert expire_due(at("2026-11-16 20:59")) == 0
-    assert expire_due(at("2026-11-16 21:00")) == 1
-    assert expire_due(at("2026-11-16 21:00")) == 0
+    assert expire_lots(at("2026-11-16 20:59")) == 0
+    assert expire_lots(at("2026-11-16 21:00")) == 1
+    assert expire_lots(at("2026-11-16 21:00")) == 0
     assert lots(home.anna.customer_id) == [0, 50]
     assert agrees()
 
@@ -761,10 +760,10 @@ def test_workers_and_spenders_who_meet_write_off_each_lot_once(home: Home, monke
 
 def test_a_birthday_brings_points_on_the_day_once_a_year(home: Home):
     change(Customer, col(Customer.id) == home.anna.customer_id, birth_on=date(1990, 11, 17))
-    assert greet_due(at("2026-11-16 20:59")) == 0
-    assert greet_due(at("2026-11-16 21:00")) == 1
-    assert greet_due(at("2026-11-17 09:00")) == 0
-    assert greet_due(at("2027-11-17 09:00")) == 1
+    assert grant_birthdays(at("2026-11-16 20:59")) == 0
+    assert grant_birthdays(at("2026-11-16 21:00")) == 1
+    assert grant_birthdays(at("2026-11-17 09:00")) == 0
+    assert grant_birthdays(at("2027-11-17 09:00")) == 1
     assert entries(home.anna.customer_id) == [
         (BonusKind.EARNED, 100, "birthday:2026"),
         (BonusKind.EARNED, 100, "birthday:2027"),
@@ -789,8 +788,8 @@ def test_a_birthday_brings_points_on_the_day_once_a_year(home: Home):
 )
 def test_birthdays_on_odd_days_and_after_days_with_nobody_at_work(home: Home, born: date, now: str, greeted: int):
     change(Customer, col(Customer.id) == home.anna.customer_id, birth_on=born)
-    assert greet_due(at(now)) == greeted
-    assert greet_due(at(now)) == 0
+    assert grant_birthdays(at(now)) == greeted
+    assert grant_birthdays(at(now)) == 0
 
 
 def test_no_birthday_for_who_came_after_it_works_here_or_has_left(home: Home):
@@ -799,18 +798,18 @@ def test_no_birthday_for_who_came_after_it_works_here_or_has_left(home: Home):
     change(Customer, col(Customer.id) == home.anna.customer_id, birth_on=date(1990, 11, 14), registered_at=at("2026-11-15"))
     change(Customer, col(Customer.id) == home.peter.customer_id, role=Role.ANALYST)
     change(Customer, col(Customer.id) == home.olga.customer_id, erased_at=NOW)
-    assert greet_due(NOW) == 0
+    assert grant_birthdays(NOW) == 0
 
 
 def test_four_workers_greet_each_once(home: Home):
     change(Customer, col(Customer.id) > 0, birth_on=date(1990, 11, 16))
     with ThreadPoolExecutor(4) as pool:
-        assert sum(pool.map(lambda _: greet_due(NOW), range(4))) == 3
+        assert sum(pool.map(lambda _: grant_birthdays(NOW), range(4))) == 3
     assert lots(home.anna.customer_id) == [100]
 
 
 def test_the_background_does_both():
-    assert {expire_due, greet_due} <= {job for _, job in loop.WORK}
+    assert {expire_lots, grant_birthdays} <= {job.work for job in JOBS}
 
 
 def test_a_payment_tells_its_payer_alone_what_it_earned(home: Home):
