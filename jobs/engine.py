@@ -34,6 +34,7 @@ REAP_SECONDS = 10
 KEPT = timedelta(days=7)
 """How long the engine remembers what it has done."""
 _log = logging.getLogger("kabinet.engine")
+_stopping = threading.Event()
 
 
 def scheduled() -> tuple[Job, ...]:
@@ -82,7 +83,7 @@ def autopay_errand(name: str) -> int:
     looked_at = 0
     for number in range(ROUNDS):
         batch = f"{name}:{number}"
-        claimed = _claim(batch)
+        claimed = 0 if _stopping.is_set() else _claim(batch)
         if not claimed:
             break
         _charge(batch)
@@ -107,11 +108,11 @@ class Engine:
     """The engine of this process."""
 
     def __init__(self) -> None:
-        self._stopping = threading.Event()
         self._slot: slots.Slot | None = None
 
     def start(self) -> None:
         """Launch it, and keep an eye on work that dead processes left. Raises what the database raises."""
+        _stopping.clear()
         self._slot = slots.take()
         own = make_workflow_engine(database())
         logging.getLogger("dbos").setLevel(logging.ERROR)
@@ -146,7 +147,7 @@ class Engine:
 
     def stop(self) -> None:
         """Begin nothing more; what is under way is finished within seconds, or taken over by the next process."""
-        self._stopping.set()
+        _stopping.set()
         DBOS.destroy(workflow_completion_timeout_sec=5)
         if self._slot is not None:
             self._slot.let_go()
@@ -154,7 +155,7 @@ class Engine:
     def _reap(self) -> None:
         """Hand back to the queue what dead processes were working on, and forget what is long done."""
         forgotten = 0.0
-        while not self._stopping.wait(REAP_SECONDS):
+        while not _stopping.wait(REAP_SECONDS):
             try:
                 if self._slot is not None and not self._slot.keep():
                     _log.error("another process has taken %s, which this one had lost with its session", self._slot.name)

@@ -1,0 +1,223 @@
+"""Work of a dead process is taken over, that of a living one is not; nothing is fired or charged twice, nothing is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import col, select
+
+import clock
+from db import reading, slots, transaction
+from db.check import faults
+from integrations.test_bank import Behaviour
+from models import AutopayRule, AutopayRun, BankCard, Customer, JobRun, Notice
+from rules.terms import AutopayResult, CardBrand
+from tests.money.bank import FAR, bank
+from tests.money.world import World
+
+ROOT = Path(__file__).parent.parent.parent
+RULES = 12
+PATIENCE = 40.0
+
+
+class Workers:
+    """Processes at work on the test's database."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._url, self.ticks = url, folder / "ticks"
+        self._alive: list[subprocess.Popen[str]] = []
+
+    def start(self, *, at_the_bank: float = 0.0) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.engine.worker", str(at_the_bank), str(self.ticks)],
+            cwd=ROOT,
+            env=os.environ | {"DATABASE_URL": self._url, "KABINET_MODE": "demo"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._alive.append(process)
+        return process
+
+    def ready(self, process: subprocess.Popen[str]) -> subprocess.Popen[str]:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    def kill(self) -> None:
+        for process in self._alive:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+@pytest.fixture
+def workers(db: sa.Engine, tmp_path: Path) -> Iterator[Workers]:
+    made = Workers(db.url.render_as_string(hide_password=False), tmp_path)
+    yield made
+    made.kill()
+    if db.dialect.name == "postgresql":
+        with db.begin() as connection:
+            connection.exec_driver_sql("DROP SCHEMA IF EXISTS dbos CASCADE")
+
+
+def due_rules() -> None:
+    """People whose rules are due now, with good cards."""
+    with transaction() as db:
+        world = World(db)
+        for number in range(RULES):
+            person = world.person()
+            person.email, person.email_confirmed_at = f"payer-{number}@kabinet.example", clock.now()
+            card = world.card(person)
+            card.token = f"tok_{number}"
+            db.add(
+                BankCard(
+                    token=card.token,
+                    brand=CardBrand.MIR.value,
+                    last_four=card.last_four,
+                    expires_on=FAR,
+                    behaviour=Behaviour.SUCCESS.value,
+                )
+            )
+            rule = world.rule(person, world.account(person), card)
+            rule.due_at = clock.now()
+            db.add(rule)
+
+
+def wait_until(come: Callable[[], object]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not come():
+        assert time.monotonic() < until, "it did not come about"
+        time.sleep(0.02)
+
+
+def settled() -> int:
+    with reading() as db:
+        return db.exec(select(sa.func.count()).where(col(AutopayRun.result) == AutopayResult.SUCCEEDED)).one()
+
+
+def pending() -> int:
+    with reading() as db:
+        return db.exec(select(sa.func.count()).where(col(AutopayRun.result) == AutopayResult.PENDING)).one()
+
+
+def each_was_charged_once() -> bool:
+    with reading() as db:
+        runs = sorted(db.exec(select(AutopayRun.rule_id)))
+        rules = sorted(db.exec(select(AutopayRule.id)))
+        told = sorted(db.exec(select(Notice.customer_id)))
+        people = sorted(db.exec(select(Customer.id)))
+        return runs == rules and told == people and len(bank().charges()) == RULES and faults(db.connection()) == []
+
+
+def test_a_batch_that_a_killed_worker_left_is_taken_over_by_another_and_charged_once(workers: Workers):
+    due_rules()
+    first = workers.ready(workers.start(at_the_bank=0.25))
+    wait_until(pending)
+    second = workers.start()  # it finds the first at work, and leaves it alone
+    wait_until(lambda: len(bank().charges()) >= 2)
+    first.kill()
+    assert settled() < RULES
+    workers.ready(second)
+    wait_until(lambda: settled() == RULES)
+    assert each_was_charged_once()
+
+
+def test_a_schedule_fires_once_with_two_workers_running(workers: Workers):
+    both = [workers.start(), workers.start()]
+    for process in both:
+        workers.ready(process)
+    with transaction() as db:
+        db.execute(sa.delete(JobRun))
+    workers.ticks.write_text("")
+    time.sleep(3.2)
+    workers.kill()
+    with reading() as db:
+        moments = db.exec(select(JobRun.key).where(col(JobRun.job) == "tick")).all()
+    fired = workers.ticks.read_text().count("tick")
+    assert 2 <= len(moments) <= fired <= len(moments) + 2  # a worker may have been killed before it kept its record
+    assert fired <= 5  # two of each would be six and more
+
+
+def test_stopping_lets_what_is_under_way_finish_and_the_next_start_goes_on(workers: Workers):
+    due_rules()
+    first = workers.ready(workers.start(at_the_bank=0.1))
+    wait_until(lambda: bank().charges())
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(20) == 0
+    assert settled() == RULES
+    with transaction() as db:
+        for rule in db.exec(select(AutopayRule)):
+            rule.due_at, rule.due_period = clock.now(), "2026-01"  # as if it were another month
+            db.add(rule)
+    workers.ready(workers.start())
+    wait_until(lambda: settled() == 2 * RULES)
+
+
+def test_a_restart_of_the_database_in_mid_run_loses_nothing_and_the_worker_goes_on(workers: Workers, db: sa.Engine):
+    if db.dialect.name == "sqlite":
+        pytest.skip("a file is not restarted")
+    due_rules()
+    workers.ready(workers.start(at_the_bank=0.2))
+    wait_until(lambda: len(bank().charges()) >= 2)
+    with db.begin() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    db.dispose()
+    wait_until(lambda: settled() == RULES)
+    assert each_was_charged_once()
+    wait_until(lambda: not slots.is_dead("slot-1"))  # its place is its own again
+
+
+# --- places ---------------------------------------------------------------------------------------------
+TAKES_ONE = "from db import slots; slot = slots.take(); print(slot.name, flush=True); input()"
+
+
+def test_the_place_of_a_dead_process_is_free_at_once_and_that_of_a_living_one_is_not(db: sa.Engine):
+    with subprocess.Popen(
+        [sys.executable, "-c", TAKES_ONE],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": db.url.render_as_string(hide_password=False)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "slot-1\n"
+        assert not slots.is_dead("slot-1")
+        mine = slots.take()
+        assert mine.name == "slot-2"
+        other.kill()
+        other.wait()
+        wait_until(lambda: slots.is_dead("slot-1"))
+    assert not slots.is_dead("slot-2")
+    mine.let_go()
+    assert slots.is_dead("slot-2")
+
+
+def test_a_place_whose_session_the_database_ended_is_taken_again_unless_another_was_quicker(db: sa.Engine):
+    if db.dialect.name == "sqlite":
+        pytest.skip("a file's lock ends with the process only")
+    mine = slots.take()
+    for another_was_quicker in (False, True):
+        with db.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        wait_until(lambda: slots.is_dead(mine.name))
+        other = slots.take() if another_was_quicker else None
+        assert mine.keep() is not another_was_quicker
+        if other is not None:
+            assert other.name == mine.name
+            other.let_go()
+            assert mine.keep()
+    mine.let_go()
