@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from email.headerregistry import HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
+from email.policy import Policy, default
 from email.utils import format_datetime, formataddr, make_msgid
+from typing import Any
 
 TIMEOUT_SECONDS = 10
 
@@ -46,6 +49,18 @@ class Attached:
     media_type: str
 
 
+class _Whole(UnstructuredHeader):
+    """A header that stays on its line: a long address would be folded, and then encoded, into something nobody can follow."""
+
+    def fold(self: Any, *, policy: Policy) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _Whole)  # type: ignore[arg-type]
+_POLICY = default.clone(header_factory=_HEADERS)
+
+
 def compose(
     server: MailServer,
     *,
@@ -65,7 +80,7 @@ def compose(
     """
     if any(mark in value for value in (to, subject, unsubscribe, *(file.name for file in attached)) for mark in "\r\n"):
         raise ValueError("a header is one line")
-    letter = EmailMessage()
+    letter = EmailMessage(policy=_POLICY)
     letter["From"] = formataddr((server.sender_name, server.sender))
     letter["To"] = to
     letter["Subject"] = subject

@@ -92,13 +92,14 @@ def asked_page(pages: int) -> int:
 def turn(pages: int) -> None:
     """The other pages, where there are any."""
     if pages > 1:
-        st.session_state[_PAGES] = asked_page(pages)
+        page = asked_page(pages)
+        key = f"{_PAGES}_{page}"  # another page is another one of it: it stands where the address says
         with st.container(horizontal_alignment="center"):
-            st.pagination(pages, key=_PAGES, on_change=_to_page)
+            st.pagination(pages, default=page, key=key, on_change=_to_page, args=(key,))
 
 
-def _to_page() -> None:
-    st.query_params[PAGE] = str(st.session_state[_PAGES])
+def _to_page(key: str) -> None:
+    st.query_params[PAGE] = str(st.session_state[key])
 
 
 def show(rows: Sequence[NoticeRow], visitor: Visitor, now: datetime) -> None:
