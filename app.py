@@ -92,7 +92,7 @@ def prepare() -> None:
         follow()
         missed = catch_up_at_start()
         if missed:
-            anew = "to begin anew, choose it under the clock in the header, or run: python -m seed --reset"
+            anew = "to live them or to begin anew, open the portal and choose, or run: python -m seed --reset"
             what = "catching up" if missed <= MOST_TO_CATCH_UP else anew
             print(f"\n  The demo's data end {missed.days} days ago; {what}.", file=sys.stderr)  # noqa: T201
 

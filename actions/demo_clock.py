@@ -40,8 +40,11 @@ def move_clock(db: Session, *, visitor: Visitor | None, step: ClockStep) -> int:
 @action("catch_up")
 def catch_up(db: Session, *, visitor: Visitor | None) -> int:
     """Begin to live the days that a demo has missed while nobody ran it; returns the move. Raises DemoOnly, ClockIsMoving."""
+    global _left_alone
     since = missed_since(db) or clock.now() - timedelta(minutes=1)
-    return _begin(db, from_at=since, to_at=clock.now(), customer_id=visitor.customer_id if visitor else None)
+    begun = _begin(db, from_at=since, to_at=clock.now(), customer_id=visitor.customer_id if visitor else None)
+    _left_alone = timedelta()
+    return begun
 
 
 def _begin(db: Session, *, from_at: datetime, to_at: datetime, customer_id: int | None) -> int:

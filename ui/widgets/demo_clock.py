@@ -21,12 +21,6 @@ from texts import day, number, t, tn
 from texts.refusals import sentence
 
 EVERY = "1s"
-_ICONS = {
-    ClockStep.DAY: ":material/today:",
-    ClockStep.WEEK: ":material/date_range:",
-    ClockStep.MONTH: ":material/calendar_month:",
-    ClockStep.BILLING: ":material/receipt_long:",
-}
 
 
 def clock_menu(visitor: Visitor | None) -> None:
@@ -49,15 +43,10 @@ def _clock(visitor: Visitor | None) -> None:
     if move is not None and move.state is MoveState.RUNNING:
         _watched()
         return
-    for step in ClockStep:
-        st.button(
-            t(f"demo.step_{step.value}"),
-            key=f"clock_{step.value}",
-            icon=_ICONS[step],
-            width="stretch",
-            on_click=_move,
-            args=(visitor, step),
-        )
+    with st.container(horizontal=True, gap="small"):
+        for step in (ClockStep.DAY, ClockStep.WEEK, ClockStep.MONTH):
+            _step(visitor, step)
+    _step(visitor, ClockStep.BILLING, icon=":material/receipt_long:")
     said = st.session_state.pop("_clock_said", "")
     if said:
         st.error(said, icon=":material/error:")
@@ -65,8 +54,7 @@ def _clock(visitor: Visitor | None) -> None:
         st.warning(t("demo.failed", until=_day(move.lived_until_at)), icon=":material/warning:")
     elif move is not None:
         st.caption(t("demo.happened", since=_day(move.from_at), until=_day(move.to_at)))
-        st.markdown(_report(move))
-    st.divider()
+        st.caption(_report(move))
     if st.session_state.get("_reset_asked"):
         st.markdown(t("demo.reset_sure"))
         with st.container(horizontal=True):
@@ -76,6 +64,11 @@ def _clock(visitor: Visitor | None) -> None:
         st.button(
             t("demo.reset"), key="clock_reset", type="tertiary", icon=":material/restart_alt:", on_click=_ask_reset, args=(True,)
         )
+
+
+def _step(visitor: Visitor | None, step: ClockStep, icon: str | None = None) -> None:
+    key, label = f"clock_{step.value}", t(f"demo.step_{step.value}")
+    st.button(label, key=key, icon=icon, width="stretch", on_click=_move, args=(visitor, step))
 
 
 @st.fragment(run_every=EVERY)
@@ -93,7 +86,7 @@ def _progress(move: ClockMove) -> None:
     text = t("demo.living", done=number(min(whole, int(done))), whole=tn("demo.of_days", whole))
     st.progress(min(1.0, done / whole), text=text)
     if move.report:
-        st.markdown(_report(move))
+        st.caption(_report(move))
 
 
 def _report(move: ClockMove) -> str:
@@ -142,38 +135,38 @@ def is_closed() -> bool:
         return catching_up(latest_move(db))
 
 
+@st.fragment(run_every=EVERY)
 def curtain() -> None:
-    """In front of every screen meanwhile."""
+    """In front of every screen meanwhile; it goes by itself."""
+    if not is_closed():
+        st.rerun()
     with st.container(horizontal_alignment="center"):
         st.space("large")
         if failed():
-            st.title(t("demo.reset_failed"), anchor=False, text_alignment="center")
+            _title(t("demo.reset_failed"))
             st.button(t("shell.try_again"), type="primary", icon=":material/refresh:", key="clock_reset_again", on_click=_reset)
-        elif left_alone() and not resetting():
+        elif resetting():
+            _title(t("demo.resetting"))
+            st.markdown(t("demo.wait"), text_alignment="center")
+        elif left_alone():
             _choice()
         else:
-            _calm()
+            _title(t("demo.catching_up"))
+            st.markdown(t("demo.wait"), text_alignment="center")
+            with reading() as db:
+                move = latest_move(db)
+            if move is not None:
+                with st.container(width=420):
+                    _progress(move)
 
 
 def _choice() -> None:
-    days = tn("demo.days", left_alone().days)
-    st.title(t("demo.left_alone", days=days), anchor=False, text_alignment="center")
+    _title(t("demo.left_alone", days=tn("demo.days", left_alone().days)))
     st.markdown(t("demo.left_alone_text"), text_alignment="center")
     with st.container(horizontal=True, horizontal_alignment="center"):
         st.button(t("demo.reset_yes"), type="primary", icon=":material/restart_alt:", key="clock_reset_now", on_click=_reset)
         st.button(t("demo.live_them"), key="clock_live", on_click=_catch_up)
 
 
-@st.fragment(run_every=EVERY)
-def _calm() -> None:
-    if not is_closed() or failed() or (left_alone() and not resetting()):
-        st.rerun()
-    move = None
-    if not resetting():
-        with reading() as db:
-            move = latest_move(db)
-    st.title(t("demo.resetting" if move is None else "demo.catching_up"), anchor=False, text_alignment="center")
-    st.markdown(t("demo.wait"), text_alignment="center")
-    if move is not None:
-        with st.container(width=420):
-            _progress(move)
+def _title(text: str) -> None:
+    st.title(text, anchor=False, text_alignment="center")

@@ -51,7 +51,7 @@ _STYLE = """<style>
 @media (max-width: 640px) {{
   .st-key-head_menu {{ right: .5rem; gap: .4rem !important }}
   .st-key-bell a {{ padding: .25rem 0 }}
-  .st-key-demo_clock [data-testid="stIconMaterial"] {{ display: none }}
+  .st-key-demo_clock button :is(span:has(> [data-testid="stIconMaterial"]), div[aria-hidden]) {{ display: none }}
   body:has(.st-key-phone_bar) [data-testid="stExpandSidebarButton"] {{ display: none }}
   .st-key-phone_bar {{
     display: flex; position: fixed; inset: auto 0 0 0; z-index: 999999; width: 100% !important; gap: 0; flex-wrap: nowrap;
