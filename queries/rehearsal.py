@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -25,7 +25,7 @@ from queries.billing_day import Charged, billed_months, charged, connected, newe
 from queries.dues import due_on_accounts
 from queries.figures import ACCOUNTING_TIME, month_begins_at
 from rules.autopay import RuleDraft
-from rules.billing import Connected, Price, ServiceDays, charged_month, month_behind
+from rules.billing import RUN_AFTER, Connected, Price, ServiceDays, charged_month, month_behind
 from rules.periods import month_start, next_month, previous_month
 from rules.rehearsal import DAYS, AccountAhead, StandingRule
 from rules.terms import AccountStatus, AutopayResult, AutopayState, OrderKind, Recurrence
@@ -87,6 +87,7 @@ def outlooks(db: Session, *, visitor: Visitor, now: datetime, account_id: int | 
             unbilled=tuple((_month_of(charge), charge.amount_kopecks) for charge in charges if not charge.billed),
             charged_for=frozenset(_product(charge) for charge in charges if _month_of(charge) == month),
             due_days=newest[account.id][1] if account.id in newest else operator().billing.due_days,
+            billed_after_hour=_hour_on(next_on[account.id], zone) < month_begins_at(next_on[account.id]) + RUN_AFTER,
         )
         is_served = account.status is AccountStatus.ACTIVE
         known[account.id] = Outlook(
@@ -100,6 +101,11 @@ def outlooks(db: Session, *, visitor: Visitor, now: datetime, account_id: int | 
 
 
 _ALWAYS = ServiceDays(None, None)
+
+
+def _hour_on(day: date, time_zone: str) -> datetime:
+    """When autopay runs on that day in that region."""
+    return datetime.combine(day, time(operator().autopay.hour), ZoneInfo(time_zone))
 
 
 def _month_of(charge: Charged) -> date:

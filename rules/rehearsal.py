@@ -29,7 +29,8 @@ class AccountAhead:
     """An account as it stands today, with all that billing will go by. Kopecks.
 
     `unbilled` are charges that no bill has yet, each with its month; `charged_for` what this month was charged for already;
-    `next_billing_on` the billing day that it has not been through, in the past when one was missed.
+    `next_billing_on` the billing day that it has not been through, in the past when one was missed. `billed_after_hour`: where it
+    is, the hour of autopay comes before billing on that day, as in the east of the country.
     """
 
     balance_kopecks: int
@@ -43,6 +44,7 @@ class AccountAhead:
     unbilled: tuple[tuple[date, int], ...] = ()
     charged_for: frozenset[tuple[str, int]] = frozenset()
     due_days: int = 19
+    billed_after_hour: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,17 +278,26 @@ def forecast(
         if each.rule.pending_kopecks:
             pay(each, today, each.rule.pending_kopecks)
     for on in (today + timedelta(days=ahead) for ahead in range(days + 1)):
-        while going.next_on <= on:
-            going.bill(on)
         if on != today and on.day == 1:
             for each in running:
                 each.paid = 0
+        if account.billed_after_hour and going.next_on == on:
+            for each in _in_turn(running):
+                if each.next_on is not None and each.rule.draft.trigger is not AutopayTrigger.BILL:
+                    run(each, on)
+        while going.next_on <= on:
+            going.bill(on)
         # A day that was missed is made up for, and the day's own turn comes after it: hence not once but twice.
-        for each in sorted(running, key=lambda one: (one.next_on or date.min, one.rule.rule_id, one.place)):
+        for each in _in_turn(running):
             run(each, on)
             if not each.by_threshold:
                 run(each, on)
     return going.events
+
+
+def _in_turn(running: Sequence[_Running]) -> list[_Running]:
+    """Threshold rules that wait, then what is planned, the longest due first."""
+    return sorted(running, key=lambda one: (one.next_on or date.min, one.rule.rule_id, one.place))
 
 
 def _by_calendar(draft: RuleDraft, first: date) -> date | None:

@@ -1,7 +1,7 @@
 """What the rehearsal foretells is what happens then: day by day, kopeck by kopeck, through the real billing and autopay."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,8 +13,7 @@ import clock
 from actions.autopaying import run_due
 from actions.billing import bill_due
 from actions.blocking import block_overdue, resume_paid
-from actions.payments import reconcile
-from actions.provisioning import carry_out_due, end_what_ran_out
+from actions.provisioning import carry_out_due
 from db import reading, transaction
 from models import (
     AutopayRule,
@@ -45,8 +44,8 @@ from settings import operator
 from tests.money.bank import saved
 from tests.money.world import World
 
-BEGINS = datetime(2026, 1, 20, 12, tzinfo=UTC)
-DAYS, TO_BLOCKING = 45, 72
+BEGINS = datetime(2026, 1, 28, 12, tzinfo=UTC)
+DAYS = 35
 MOSCOW = ZoneInfo("Europe/Moscow")
 MONTHLY, THRESHOLD, BILL = AutopayTrigger.MONTHLY, AutopayTrigger.THRESHOLD, AutopayTrigger.BILL
 FIXED, UP_TO, DUE = AutopayAmount.FIXED, AutopayAmount.UP_TO, AutopayAmount.DUE
@@ -55,8 +54,10 @@ FIXED, UP_TO, DUE = AutopayAmount.FIXED, AutopayAmount.UP_TO, AutopayAmount.DUE
 class Life:
     """Anna's account with a plan whose price rises, an option on its way out and one on its way in; and time."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, mode: BillingMode, balance: int, status: AccountStatus, days: int) -> None:
-        self.patch, self.days = patch, days
+    def __init__(
+        self, patch: pytest.MonkeyPatch, mode: BillingMode, balance: int, status: AccountStatus, region: str = "RU-MOW"
+    ) -> None:
+        self.patch, self.region = patch, region
         self.is_now(BEGINS)
         with transaction() as db:
             self.world = world = World(db)
@@ -64,6 +65,7 @@ class Life:
             self.anna_id, self.visitor = anna.id, world.visitor(anna)
             account = world.account(anna, mode=mode)
             self.account_id = account.id
+            account.region_code = region
             account.billed_on, account.status, account.status_since_on = date(2026, 1, 1), status, date(2026, 1, 1)
             db.add(account)
             world.connect(account, 61_000)
@@ -71,7 +73,7 @@ class Life:
             world.save(PlanPrice(plan_id=plan_id, valid_from_on=date(2026, 3, 1), monthly_kopecks=68_000))
             for code, price, kind, on in (
                 ("leaving", 9_900, OrderKind.DISCONNECT, date(2026, 3, 1)),
-                ("coming", 15_500, OrderKind.CONNECT, date(2026, 1, 21)),
+                ("coming", 15_500, OrderKind.CONNECT, date(2026, 1, 29)),
             ):
                 option = world.save(
                     Option(code=code, service=account.service, group=OptionGroup.CALLS, name_ru=code, name_en=code)
@@ -99,7 +101,7 @@ class Life:
             if balance > 0:
                 world.pay(account, balance, BEGINS, payer=anna)
             elif balance < 0:
-                world.charge(account, -balance, BEGINS - timedelta(days=19))
+                world.charge(account, -balance, BEGINS - timedelta(days=27))
         self.card_id = saved(self.anna_id)
 
     def is_now(self, moment: datetime) -> None:
@@ -126,26 +128,30 @@ class Life:
             rules=known.rules,
             account=known.account,
             today=known.today,
-            days=self.days,
+            days=DAYS,
             terms=terms.autopay,
             billing=terms.billing,
         )
         return [(event.on, event.kind, event.amount_kopecks) for event in events if event.amount_kopecks]
 
+    def rounds(self) -> list[datetime]:
+        """Today's and tomorrow's: when billing has begun, and when the hour of autopay has come."""
+        hours = (time(0, 30), time(23, 30) if self.region == "RU-PRI" else time(7))
+        return [datetime.combine(self.now.date() + timedelta(days=day), hour, UTC) for day in (0, 1) for hour in sorted(hours)]
+
     def lived(self) -> list[tuple[date, str, int]]:
-        """Two rounds of the background a day, after billing has begun and after the hour of autopay; what moved, by days."""
+        """Rounds of the background, day by day; what moved."""
         works: tuple[Callable[[datetime], int], ...] = (
-            carry_out_due, end_what_ran_out, bill_due, block_overdue, run_due, resume_paid, reconcile,
+            carry_out_due, bill_due, block_overdue, run_due, resume_paid,
         )  # fmt: skip
         with reading() as db:
             before = db.exec(select(sa.func.coalesce(sa.func.max(col(Transfer.id)), 0))).one()
-        last = BEGINS.date() + timedelta(days=self.days)
+        last = BEGINS.date() + timedelta(days=DAYS)
         while self.now.astimezone(MOSCOW).date() <= last:
             for work in works:
                 while work(self.now):
                     pass
-            midnight = self.now.replace(hour=0, minute=30)
-            self.is_now(self.now.replace(hour=7) if self.now.hour < 7 else midnight + timedelta(days=1))
+            self.is_now(next(at for at in self.rounds() if at > self.now))
         with reading() as db:
             rows = db.execute(
                 select(Transfer.occurred_at, Transfer.code, Transfer.amount_kopecks)
@@ -189,7 +195,7 @@ class Life:
 def test_what_is_foretold_is_what_happens(
     db: sa.Engine, monkeypatch: pytest.MonkeyPatch, mode: BillingMode, balance: int, rules: list[tuple[Any, ...]]
 ):
-    life = Life(monkeypatch, mode, balance, AccountStatus.ACTIVE, DAYS if rules else TO_BLOCKING)
+    life = Life(monkeypatch, mode, balance, AccountStatus.ACTIVE)
     for trigger, kind, amount, more in rules:
         life.rule(trigger, kind, amount, **more)
     foretold = life.foretold()
@@ -200,11 +206,24 @@ def test_what_is_foretold_is_what_happens(
     assert status is (AccountStatus.ACTIVE if rules else AccountStatus.BLOCKED)
 
 
+def test_in_the_east_the_hour_of_autopay_comes_before_billing(db: sa.Engine, monkeypatch: pytest.MonkeyPatch):
+    life = Life(monkeypatch, BillingMode.PREPAID, 80_000, AccountStatus.ACTIVE, "RU-PRI")
+    life.rule(MONTHLY, UP_TO, 100_000, day_of_month=1)
+    life.rule(THRESHOLD, FIXED, 10_000, threshold_kopecks=20_000)
+    foretold = life.foretold()
+    assert foretold[:3] == [
+        (date(2026, 2, 1), "autopay", 20_000),
+        (date(2026, 2, 1), "charge", 86_400),
+        (date(2026, 2, 1), "autopay", 10_000),
+    ]
+    assert life.lived() == foretold
+
+
 def test_who_was_blocked_and_pays_by_autopay_works_again_as_foretold(db: sa.Engine, monkeypatch: pytest.MonkeyPatch):
-    life = Life(monkeypatch, BillingMode.PREPAID, -40_000, AccountStatus.BLOCKED, DAYS)
+    life = Life(monkeypatch, BillingMode.PREPAID, -40_000, AccountStatus.BLOCKED)
     life.rule(MONTHLY, UP_TO, 80_000, day_of_month=25)
     foretold = life.foretold()
-    assert foretold[:2] == [(date(2026, 1, 25), "autopay", 120_000), (date(2026, 1, 25), "charge", foretold[1][2])]
+    assert foretold[:2] == [(date(2026, 2, 25), "autopay", 120_000), (date(2026, 2, 25), "charge", foretold[1][2])]
     assert life.lived() == foretold
     with reading() as session:
         assert session.exec(select(BillingAccount.status)).one() is AccountStatus.ACTIVE
