@@ -5,6 +5,7 @@ ends with the process: of a file beside a SQLite database, of a session of Postg
 """
 
 import fcntl
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -115,5 +116,7 @@ class _Session:
 
     def close(self) -> None:
         if not self._connection.closed:
-            self._connection.invalidate()  # back in the pool it would keep the lock
+            with suppress(SQLAlchemyError):
+                self._connection.execute(sa.select(sa.func.pg_advisory_unlock_all()))  # or it goes when the server notices
+            self._connection.invalidate()  # back in the pool it would keep what could not be let go
             self._connection.close()

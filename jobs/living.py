@@ -16,7 +16,7 @@ from rules.terms import MoveState
 from seed.reset import look_elsewhere, resetting
 
 _log = logging.getLogger("kabinet.demo")
-LOOK_SECONDS = 0.3
+LOOK_SECONDS, AGAIN_SECONDS = 0.3, 3.0
 BY_DAYS = ("look_ahead", "blocking", "history")
 TRIES = 3
 """A move that fails so often at one place is given up."""
@@ -56,7 +56,7 @@ def watch(stopping: threading.Event) -> None:
                 alone.close()
         except Exception:
             _log.exception("the demo's clock could not be moved")
-            stopping.wait(3)
+            stopping.wait(AGAIN_SECONDS)
 
 
 def _is_time_for(job: Job, at: time, is_new_month: bool) -> bool:

@@ -74,7 +74,7 @@ def _anew() -> SeedReport | None:
         if alone is None:
             return None  # another process does it, and everybody sees that
         held.append(alone)
-        if not _failed:
+        if not schema.is_empty(database()):
             give_up()
         held.append(_the_clock())
         quiet(PATIENCE_SECONDS)
@@ -130,9 +130,10 @@ def look_elsewhere() -> None:
         with reading() as db:
             seeded_at = db.exec(select(SeedRun.finished_at)).first()
     except Exception:
-        if _seeded_at is not None and schema.is_empty(database()):
-            _elsewhere = True
-        raise
+        if _seeded_at is None or not schema.is_empty(database()):
+            raise
+        _elsewhere = True
+        return
     if seeded_at is None:
         _elsewhere = _seeded_at is not None
         return

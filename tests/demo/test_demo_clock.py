@@ -36,6 +36,7 @@ ROOT = Path(__file__).parents[2]
 def clock_runs_as_usual_afterwards():
     yield
     clock.shift(timedelta())
+    demo_clock._left_alone = timedelta()
 
 
 def at(text: str) -> datetime:
