@@ -47,7 +47,9 @@ DISTANCE = 0.04
 """Seconds to the bank, and back."""
 BATCH, CLAIMED, PIECE, AT_ONCE = 15, 5, 4, 4
 WORKERS = {"sqlite": 1, "postgresql": 2}
-SEEN_WITHIN, KILLED_WITHIN, IN_THE_MIDST = 15.0, 0.7, 0.01
+LOOK_AGAIN = 0.5
+"""Seconds between two looks at what is pending."""
+SEEN_WITHIN, KILLED_WITHIN, IN_THE_MIDST = 15.0, 2.0, 0.01
 """Seconds to wait for a process to be at work; until it is killed then, anywhere, or in the midst of something."""
 ENGINE_LOST_EVERY = 20
 """After so many kills the engine's own tables are thrown away."""
@@ -134,8 +136,8 @@ def work(traces: Path, began: float) -> None:
     engines.Engine().start()
     print("ready", flush=True)
     while True:
-        time.sleep(5 / SPEED)
         settle_payments(clock.now())
+        time.sleep(LOOK_AGAIN)
 
 
 # --- the process that kills -------------------------------------------------------------------------------
