@@ -4,11 +4,11 @@ People are told in the day of their own region. Each thing is told once, under a
 in two processes, tells nothing twice.
 """
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from itertools import chain
 from zoneinfo import ZoneInfo
-
-from sqlmodel import Session
 
 from actions.notices import Told, notify_many
 from db import reading, transaction
@@ -18,8 +18,8 @@ from rules.periods import next_month
 from rules.terms import NoticeEvent
 
 BATCH = 500
-Page = Callable[[Session, int], tuple[dict[NoticeEvent, list[Told]], int]]
-"""Whom to tell of the next batch after an id, and the last id of it; 0: there is no more."""
+Batches = Iterator[dict[NoticeEvent, list[Told]]]
+"""Whom to tell of what, batch by batch; each is read when the one before was told."""
 
 
 def look_ahead(now: datetime) -> int:
@@ -29,54 +29,36 @@ def look_ahead(now: datetime) -> int:
     """
     with reading() as db:
         zones = ahead.zones(db)
-    told = 0
+    new = 0
     for zone, regions in zones.items():
         here = now.astimezone(ZoneInfo(zone))
-        if is_awake(here.hour):
-            for page in (
-                _balances(regions, zone, here.date()),
-                _autopay(regions, zone, here.date()),
-                _cards(regions, here.date()),
-            ):
-                told += _tell(page)
-    return told
+        if not is_awake(here.hour):
+            continue
+        today = here.date()
+        for told in chain(_balances(regions, zone, today), _autopay(regions, zone, today), _cards(regions, today)):
+            if any(told.values()):
+                with transaction() as db:
+                    new += sum(notify_many(db, event=event, told=each) for event, each in told.items())
+    return new
 
 
-def _tell(page: Page) -> int:
-    new, after = 0, 0
-    while True:
-        with reading() as db:
-            told, after = page(db, after)
-        if any(told.values()):
-            with transaction() as db:
-                new += sum(notify_many(db, event=event, told=each) for event, each in told.items())
-        if not after:
-            return new
-
-
-def _last(rows: Sequence[object], id_: Callable[[], int]) -> int:
-    return id_() if len(rows) == BATCH else 0
-
-
-def _balances(regions: Sequence[str], zone: str, today: date) -> Page:
+def _balances(regions: Sequence[str], zone: str, today: date) -> Batches:
     """Prepaid accounts that will not last over their next charge, and will not be paid by themselves before it."""
     charge_on = next_month(today)
-    until = datetime.combine(charge_on, time(), ZoneInfo(zone))
-    only_debts = (charge_on - today).days > LOW_DAYS
-
-    def page(db: Session, after: int) -> tuple[dict[NoticeEvent, list[Told]], int]:
+    with reading() as db:
         low = ahead.low_accounts(
             db,
             regions=regions,
             costs=ahead.prices(db, today=today),
-            until=until,
-            below_zero_only=only_debts,
-            after=after,
-            most=BATCH,
+            until=datetime.combine(charge_on, time(), ZoneInfo(zone)),
+            below_zero_only=(charge_on - today).days > LOW_DAYS,
         )
-        by_id = {each.account_id: each for each in low}
-        told: dict[NoticeEvent, list[Told]] = {}
-        for customer_id, account_id in ahead.payers(db, account_ids=by_id):
+    for start in range(0, len(low), BATCH):
+        by_id = {each.account_id: each for each in low[start : start + BATCH]}
+        with reading() as db:
+            payers = ahead.payers(db, account_ids=by_id)
+        told: dict[NoticeEvent, list[Told]] = defaultdict(list)
+        for customer_id, account_id in payers:
             each = by_id[account_id]
             seen = foresee(
                 account_id=account_id,
@@ -92,19 +74,17 @@ def _balances(regions: Sequence[str], zone: str, today: date) -> Page:
                     "charge_on": charge_on.isoformat(),
                     "days": seen.days,
                 }
-                told.setdefault(seen.event, []).append(Told(customer_id, seen.key, account_id, facts))
-        return told, _last(low, lambda: low[-1].account_id)
-
-    return page
+                told[seen.event].append(Told(customer_id, seen.key, account_id, facts))
+        yield told
 
 
-def _autopay(regions: Sequence[str], zone: str, today: date) -> Page:
+def _autopay(regions: Sequence[str], zone: str, today: date) -> Batches:
     """Calendar rules that run tomorrow."""
-    begins = datetime.combine(today + timedelta(days=1), time(), ZoneInfo(zone))
-
-    def page(db: Session, after: int) -> tuple[dict[NoticeEvent, list[Told]], int]:
-        due = ahead.rules_due(db, regions=regions, begins=begins, ends=begins + timedelta(days=1), after=after, most=BATCH)
-        on = begins.date().isoformat()
+    begins, after = datetime.combine(today + timedelta(days=1), time(), ZoneInfo(zone)), 0
+    on, more = begins.date().isoformat(), True
+    while more:
+        with reading() as db:
+            due = ahead.rules_due(db, regions=regions, begins=begins, ends=begins + timedelta(days=1), after=after, most=BATCH)
         told = [
             Told(
                 rule.customer_id,
@@ -120,17 +100,17 @@ def _autopay(regions: Sequence[str], zone: str, today: date) -> Page:
             )
             for rule, card in due
         ]
-        return {NoticeEvent.AUTOPAY_AHEAD: told}, _last(due, lambda: due[-1][0].id)
+        yield {NoticeEvent.AUTOPAY_AHEAD: told}
+        more = len(due) == BATCH
+        after = due[-1][0].id if due else 0
 
-    return page
 
-
-def _cards(regions: Sequence[str], today: date) -> Page:
+def _cards(regions: Sequence[str], today: date) -> Batches:
     """Cards that autopay is charged to and that end soon."""
-
-    def page(db: Session, after: int) -> tuple[dict[NoticeEvent, list[Told]], int]:
-        last = today + timedelta(days=CARD_DAYS[-1])
-        cards = ahead.cards_ending(db, regions=regions, first=today, last=last, after=after, most=BATCH)
+    last, after, more = today + timedelta(days=CARD_DAYS[-1]), 0, True
+    while more:
+        with reading() as db:
+            cards = ahead.cards_ending(db, regions=regions, first=today, last=last, after=after, most=BATCH)
         told = [
             Told(
                 card.customer_id,
@@ -140,6 +120,6 @@ def _cards(regions: Sequence[str], today: date) -> Page:
             )
             for card in cards
         ]
-        return {NoticeEvent.CARD_EXPIRES: told}, _last(cards, lambda: cards[-1].id)
-
-    return page
+        yield {NoticeEvent.CARD_EXPIRES: told}
+        more = len(cards) == BATCH
+        after = cards[-1].id if cards else 0

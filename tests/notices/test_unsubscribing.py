@@ -16,6 +16,7 @@ from actions.notices import choices, keep_choices, notify
 from actions.unsubscribing import PATH, link_of, unsubscribe, unsubscribe_path
 from db import reading, transaction
 from documents.letters import as_html, as_text, unsubscribe_in
+from integrations.mail import MailServer, compose
 from models import AuditEntry, Message, NoticeChoice
 from routes.unsubscribe import UNSUBSCRIBE_ROUTES
 from rules.notices import UNSUBSCRIBED
@@ -196,3 +197,19 @@ def test_a_person_who_has_unsubscribed_is_written_nothing_that_waited(client: Te
     with transaction() as db:
         notify(db, customer_id=person_id, event=LOW_BALANCE, key="later", **LOW)
     assert mail_due(NOON.replace(year=2099)) == 0
+
+
+def test_a_long_address_stays_whole_in_its_header():
+    """Folded by the library it would be encoded, too, into something that no mail program can follow."""
+    link = f"{SITE}{unsubscribe_path(customer_id=10**9, event=NoticeEvent.AUTOPAY_AHEAD)}"
+    server = MailServer("localhost", 25, "none", "", "", "Линия", "help@liniya.example")
+    letter = compose(
+        server, to="a@street.example", subject="Тема", text="Слова", html="<p>Слова</p>", at=NOON, number=1, unsubscribe=link
+    )
+    assert f"List-Unsubscribe: <{link}>".encode() in letter.as_bytes().splitlines()
+
+
+def test_no_line_break_gets_into_the_header():
+    server = MailServer("localhost", 25, "none", "", "", "Линия", "help@liniya.example")
+    with pytest.raises(ValueError, match="one line"):
+        compose(server, to="a@b.example", subject="x", text="x", html="x", at=NOON, number=1, unsubscribe="https://x\r\nBcc: y")
