@@ -1,8 +1,8 @@
 """Years of days: `python -m bench simulate [--days 730] [--accounts 500] [--seed N] [--postgres] [--workers 2]`.
 
-People pay, order, set up rules and change their minds; the bank declines, is slow, loses answers and closes for days; workers die in
-the middle of anything and others go on. All from one seed, through the real background (`jobs.schedule.JOBS`), and after each day
-what must hold is checked (`tests/simulation/watch.py`, `books.py`). The first thing that does not hold ends it, with the seed, the
+People pay, order, set up rules and change their minds; the bank declines, is slow, loses answers and closes for days; workers die
+in the middle of anything and others go on. All from one seed, through the real background (`jobs.schedule.JOBS`); what must hold
+is checked each day (`tests/simulation/watch.py`, `books.py`). The first thing that does not hold ends it, with the seed, the
 day and the command that comes to the same place again; with two workers the threads have a say, and it need not.
 """
 
@@ -52,10 +52,8 @@ def measure(
     rows += [(what, times, None) for what, times in sorted(found.items()) if what.startswith("died in ")]
     rows += [("the whole run", found["seconds"], "s"), ("of it this process at work", found["seconds of a processor"], "s")]
     name = f"{databases.KINDS[kind]}, seed {seed}"
-    return [
-        {"figure": f"{name}: {what}", "value": value, "unit": unit, "reference": None, "ratio": None, "target": None, "holds": None}
-        for what, value, unit in rows
-    ] + [
-        {"figure": f"{name}: what must hold and did not", "value": 0, "unit": None, "reference": None, "ratio": None,
-         "target": "0", "holds": True}
-    ]  # fmt: skip
+    rows.append(("what must hold and did not", 0, None))
+    unsaid = {"reference": None, "ratio": None, "target": None, "holds": None}
+    table = [{"figure": f"{name}: {what}", "value": value, "unit": unit, **unsaid} for what, value, unit in rows]
+    table[-1] |= {"target": "0", "holds": True}
+    return table
