@@ -405,9 +405,9 @@ def test_an_option_is_paid_with_points_when_there_are_enough(mobile: int, langua
 def test_without_money_points_are_the_one_way_and_the_terms_are_told_all_the_same(mobile: int):
     option = allowed(services_of(mobile), CONNECT)
     give_points(5_000)
+    everything = services_of(mobile).balance_kopecks
     with transaction() as db:
-        post(db, account_id=mobile, code=TransferCode.ONE_OFF, amount_kopecks=services_of(mobile).balance_kopecks, key="all",
-             occurred_at=clock.now())  # fmt: skip
+        post(db, account_id=mobile, code=TransferCode.ONE_OFF, amount_kopecks=everything, key="all", occurred_at=clock.now())
     screen = on_services(mobile)
     toggle(screen, option.facts.code).set_value(True)
     screen.run()
