@@ -78,17 +78,11 @@ def _anew() -> SeedReport | None:
             give_up()
         held.append(_the_clock())
         quiet(PATIENCE_SECONDS)
-        engine, chosen = database(), settings()
+        engine, (customers, months, seed) = database(), _size()
         forget_clock()
         _failed = True  # until it has succeeded
         _drop(engine)
-        done = run(
-            engine=engine,
-            customers=chosen.demo_customers,
-            months=chosen.demo_months,
-            seed=chosen.demo_seed,
-            as_of=clock.today(),
-        )
+        done = run(engine=engine, customers=customers, months=months, seed=seed, as_of=clock.today())
         _failed, _seeded_at = False, None
         _life += 1
         return done
@@ -96,6 +90,17 @@ def _anew() -> SeedReport | None:
         for lock in held:
             lock.close()
         _under_way.release()
+
+
+def _size() -> tuple[int, int, int]:
+    """How many customers, months, and which seed: as it was seeded, else as it would be."""
+    chosen, seeded = settings(), None
+    if not schema.is_empty(database()):
+        with reading() as db:
+            seeded = db.exec(select(SeedRun)).first()
+    if seeded is None:
+        return chosen.demo_customers, chosen.demo_months, chosen.demo_seed
+    return seeded.customers, seeded.months, seeded.seed
 
 
 def _the_clock() -> slots.Lock:

@@ -15,7 +15,7 @@ from sqlmodel import col, func, select
 
 import clock
 from actions import demo_clock, perform
-from actions.demo_clock import follow, left_alone, mark_lived, missed_since, move_clock, moving
+from actions.demo_clock import MoveIsOver, follow, left_alone, mark_lived, missed_since, move_clock, moving
 from db import reading, transaction
 from db.check import faults
 from jobs import living
@@ -100,6 +100,28 @@ def test_a_demo_begins_anew_while_another_process_lives_through_a_month_and_othe
         assert db.exec(select(func.count()).select_from(Customer)).one() == 20
         assert faults(db.connection()) == []
     assert clock.ahead() == timedelta()
+
+
+def test_a_move_that_was_given_up_does_not_go_on(small: sa.Engine):
+    perform(move_clock, visitor=None, step=ClockStep.DAY)
+    move = standing()
+    assert move is not None
+    demo_clock.give_up()
+    with pytest.raises(MoveIsOver):
+        living.live(move)
+    demo_clock.finish(move.id, MoveState.DONE)
+    ended = standing()
+    assert ended is not None
+    assert (ended.state, ended.lived_until_at) == (MoveState.FAILED, move.from_at)
+
+
+def test_a_demo_begins_anew_as_large_as_it_was_seeded(small: sa.Engine, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DEMO_CUSTOMERS", "15")
+    settings.cache_clear()
+    assert reset() is not None
+    with reading() as db:
+        seeded = db.exec(select(SeedRun)).one()
+        assert (seeded.customers, seeded.months, seeded.as_of_on) == (20, 2, clock.today())
 
 
 def test_a_second_click_begins_no_second_reset(small: sa.Engine):

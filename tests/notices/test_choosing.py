@@ -8,13 +8,14 @@ from sqlmodel import select
 
 import clock
 from actions import perform
+from actions.closing import erase_due_accounts
 from actions.consents import change_consent
 from actions.notices import choose_bill_delivery, choose_notice, keep_choices, notify, read_notices
 from actions.orders import cancel_order, place_order
 from actions.provisioning import carry_out_due
 from actions.sessions import open_for
 from db import reading, transaction
-from models import AuditEntry, BillingAccount, OptionPrice
+from models import AuditEntry, BillingAccount, Customer, NoticeChoice, OptionPrice
 from queries.notices import bill_deliveries, count_notices, count_unread, list_notices, notice_choices
 from rules.refusals import NotAllowed, NoticeNeeded, RightTooLow
 from rules.terms import AccountStatus, BillingMode, ConsentKind, NoticeEvent, OrderKind, Outcome, Right
@@ -228,3 +229,18 @@ def test_a_new_device_is_told_of_in_the_cabinet_and_by_one_letter(db: sa.Engine,
         (NoticeEvent.SIGN_IN, False, "another"),
     ]
     assert [letter.about for letter in letters()] == ["new_sign_in"] * (2 * written)
+
+
+def test_who_leaves_takes_their_notices_and_choices_along(db: sa.Engine):
+    visitor, other = a_visitor(), a_visitor()
+    for person in (visitor, other):
+        perform(choose_notice, visitor=person, event=NoticeEvent.BLOCKED, in_cabinet=True, by_email=False)
+        tell(person, NoticeEvent.SIGN_IN)
+    with transaction() as session:
+        leaving = session.get_one(Customer, visitor.customer_id)
+        leaving.closing_on = clock.today()
+        session.add(leaving)
+    assert erase_due_accounts(clock.now()) == 1
+    assert [told.customer_id for told in notices()] == [other.customer_id]
+    with reading() as session:
+        assert session.exec(select(NoticeChoice.customer_id)).all() == [other.customer_id]
