@@ -524,9 +524,9 @@ FAULTS = {
         "    key = uuid.uuid4().hex",
     ),
     "no answer is taken for a refusal": (
-        "actions.payments",
-        '        return note(payment_id, now, f"no answer: {error}")',
-        "        with transaction() as db:\n            return decline(db, payment_id, DeclineReason.BANK_REFUSED)",
+        "actions.settlement",
+        "        return note(answer.payment_id, answer.asked_at, answer.trouble)",
+        "        answer = Answer(answer.payment_id, answer.asked_at, declined=DeclineReason.BANK_REFUSED)",
     ),
     "the same key with another sum is the same payment": (
         "actions.payments",
