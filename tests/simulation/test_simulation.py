@@ -94,24 +94,6 @@ FAULTS = {
         "        if False:",
         "had no answer yet, and pays the same account",
     ),
-    "a lost answer is a decline": (
-        "actions.settlement",
-        "        return note(answer.payment_id, answer.asked_at, answer.trouble)",
-        "        answer = Answer(answer.payment_id, answer.asked_at, declined=DeclineReason.BANK_REFUSED)",
-        "succeeded at the bank, declined here",
-    ),
-    "what the ceiling has left is not looked at": (
-        "actions.autopaying",
-        "paid_this_month_kopecks=paid.get(each.rule_id, 0)",
-        "paid_this_month_kopecks=0",
-        "over the ceiling",
-    ),
-    "a skipped rule is not planned again": (
-        "actions.autopaying",
-        "        return runs.next_after(each, on, each.zone)\n    if reason",
-        "        return runs.moment_on(next_month(next_month(on)), each.zone)\n    if reason",
-        "has passed, and it did not run",
-    ),
 }
 
 
