@@ -196,7 +196,7 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
         if each.account_id in busy:
             put_off[now + LATER].append(each.rule_id)
             continue
-        on = _planned_day(each, today)
+        on = _planned_day(each, today, now)
         period = each.due_period or period_key(trigger=each.trigger, on=on)
         if known.get(each.rule_id, {}).get(period, 0) >= each.due_attempt:
             changed.append(_plan(each, runs.next_after(each, on, each.zone)))
@@ -299,15 +299,21 @@ def _owed(db: Session, due: Sequence[_Due], now: datetime) -> dict[int, int]:
     return due_on_accounts(db, accounts=accounts, now=now)
 
 
-def _planned_day(each: _Due, today: date) -> date:
-    """The day a run is for: of a threshold rule today, of a calendar rule the day planned, however late it is looked at."""
+def _planned_day(each: _Due, today: date, now: datetime) -> date:
+    """The day a run is for: of a threshold rule today, of a calendar rule the day planned, however late it is looked at.
+
+    When several such days have passed, the last: after a long outage nobody is charged for each month of it at once.
+    """
     if each.trigger is AutopayTrigger.THRESHOLD:
         return today
     if each.due_period:
         return runs.planned_on(each, each.due_period)
     if each.due_at is None:
         return today
-    return each.due_at.astimezone(ZoneInfo(each.zone)).date()
+    day = each.due_at.astimezone(ZoneInfo(each.zone)).date()
+    while (later := runs.next_after(each, day, each.zone)) <= now:
+        day = later.astimezone(ZoneInfo(each.zone)).date()
+    return day
 
 
 def _has_its_bill(each: _Due, month: date) -> bool:

@@ -2,7 +2,6 @@
 
 import signal
 import sys
-import threading
 
 from db import database, schema
 from jobs.loop import Loop
@@ -18,12 +17,12 @@ def main() -> int:
     except (SettingsError, schema.SchemaError) as error:
         print(f"\n  {error}\n", file=sys.stderr)
         return 2
-    loop, done = Loop(), threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: done.set())
+    stops = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # for the threads to come, too: this one alone waits for them
+    loop = Loop()
     loop.start()
     print("Working. Stop with Ctrl-C.", file=sys.stderr)
-    done.wait()
+    signal.sigwait(stops)
     loop.stop()
     return 0
 

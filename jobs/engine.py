@@ -20,7 +20,7 @@ from actions.autopay_runs import plan, sweep, waiting_rules
 from actions.demo_clock import moving
 from db import database, reading, slots
 from db.workflows import make_workflow_engine
-from jobs.running import keep, run
+from jobs.running import in_hand, keep, run
 from jobs.schedule import JOBS, Job
 from seed.reset import resetting
 
@@ -62,7 +62,7 @@ def _do(name: str, key: str) -> int:
 def _autopay(scheduled_at: datetime) -> None:
     """Plan what is due and give it out in errands."""
     moment = f"{scheduled_at:%y%m%d%H%M%S}"
-    for number in range(-(-_plan_autopay() // (ROUNDS * autopaying.BATCH))):
+    for number in range(_plan_autopay()):
         name = f"autopay:{moment}:{number}"
         with SetWorkflowID(name):
             DBOS.enqueue_workflow(AUTOPAY, autopay_errand, name)
@@ -70,11 +70,15 @@ def _autopay(scheduled_at: datetime) -> None:
 
 @DBOS.step(name="plan autopay")
 def _plan_autopay() -> int:
+    """How many errands are needed for what is due, besides those that wait in the queue already."""
     now = clock.now()
-    while plan(now) or sweep(now):
-        pass
-    with reading() as db:
-        return waiting_rules(db, now)
+    with in_hand():
+        while plan(now) or sweep(now):
+            pass
+        with reading() as db:
+            needed = -(-waiting_rules(db, now) // (ROUNDS * autopaying.BATCH))
+    waiting = DBOS.list_workflows(status="ENQUEUED", queue_name=AUTOPAY, limit=needed or 1, load_input=False, load_output=False)
+    return max(0, needed - len(waiting))
 
 
 @DBOS.workflow(name="autopay errand", max_recovery_attempts=1000)
@@ -93,13 +97,15 @@ def autopay_errand(name: str) -> int:
 
 @DBOS.step(name="claim", retries_allowed=True, max_attempts=10, interval_seconds=1.0)
 def _claim(batch: str) -> int:
-    return autopaying.claim(batch, clock.now())
+    with in_hand():
+        return autopaying.claim(batch, clock.now())
 
 
 @DBOS.step(name="charge", retries_allowed=True, max_attempts=10, interval_seconds=1.0)
 def _charge(batch: str) -> int:
     started_at = clock.now()
-    over = autopaying.charge(batch)
+    with in_hand():
+        over = autopaying.charge(batch)
     keep(AUTOPAY, key=batch, worker=DBOS.executor_id or "", started_at=started_at, items=over)
     return over
 

@@ -29,12 +29,13 @@ def run(job: Job, *, worker: str, key: str | None = None) -> int:
 
     What did nothing leaves no record: most firings find nothing to do.
     """
-    with _hands():
+    with in_hand():
         return _run(job, worker, key or uuid.uuid4().hex)
 
 
 @contextmanager
-def _hands() -> Iterator[None]:
+def in_hand() -> Iterator[None]:
+    """Something is being done in this process, within this block."""
     global _in_hand
     with _nobody:
         _in_hand += 1

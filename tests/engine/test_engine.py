@@ -157,7 +157,7 @@ def test_stopping_lets_what_is_under_way_finish_and_the_next_start_goes_on(worke
             rule.due_at, rule.due_period = clock.now(), "2026-01"  # as if it were another month
             db.add(rule)
     workers.ready(workers.start())
-    wait_until(lambda: settled() == 2 * RULES)
+    wait_until(lambda: settled() == 2 * RULES)  # once, although many of its months have passed
 
 
 def test_a_restart_of_the_database_in_mid_run_loses_nothing_and_the_worker_goes_on(workers: Workers, db: sa.Engine):

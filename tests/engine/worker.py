@@ -7,7 +7,6 @@ file TICKS. It says "ready", and stops like the real one when it is told to.
 import logging
 import signal
 import sys
-import threading
 import time
 from datetime import datetime
 from pathlib import Path
@@ -57,12 +56,11 @@ def main(seconds: float, ticks: Path) -> None:
     autopay = next(job for job in JOBS if job.name == engine.AUTOPAY)
     engine.JOBS = (autopay, tick)
     engine.scheduled = lambda: (Job(autopay.name, EVERY_SECOND, autopay.work), tick)
-    told = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: told.set())
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     running = engine.Engine()
     running.start()
     print("ready", flush=True)  # noqa: T201
-    told.wait()
+    signal.sigwait({signal.SIGTERM})
     running.stop()
 
 

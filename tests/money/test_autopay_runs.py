@@ -192,6 +192,15 @@ def test_a_rule_pays_once_a_month_however_often_the_background_works(home: Home)
     assert charged() == 100_000
 
 
+def test_after_an_outage_of_months_the_last_one_is_paid_and_no_other(home: Home):
+    rule_id = home.rule(day_of_month=10)
+    plan(home.now)
+    home.on(9, month=6)  # nothing worked since; the tenth of June has not come
+    home.live(days=2)
+    assert [run[0] for run in runs()] == ["2026-05", "2026-06"]
+    assert the_rule(rule_id).due_at == datetime(2026, 7, 10, 6, tzinfo=UTC)
+
+
 def test_a_balance_that_falls_under_the_threshold_is_topped_up_at_once(home: Home):
     home.moves(60_000)
     home.rule(trigger=AutopayTrigger.THRESHOLD, threshold_kopecks=30_000)

@@ -125,6 +125,16 @@ def test_an_address_that_means_nothing_is_put_right(query: dict[str, str]):
     assert "from" not in screen.app.query_params
 
 
+@pytest.mark.parametrize(("query", "stays"), [({}, "12"), ({"period": "24"}, "24")])
+def test_no_period_at_all_is_the_one_before(query: dict[str, str], stays: str):
+    screen = open_screen("payments", query=query)
+    screen.app.segmented_control(key="payments_period").set_value(None)
+    screen.run()
+    assert screen.metric
+    assert screen.app.query_params == query
+    assert screen.app.segmented_control(key="payments_period").value == stays
+
+
 def test_an_own_period_can_be_given_the_wrong_way_round():
     screen = open_screen("payments", query={"period": "own"})
     newest, older = screen.app.selectbox(key="payments_since").options[0], screen.app.selectbox(key="payments_since").options[2]

@@ -18,6 +18,7 @@ from rules.periods import add_months, months_between
 from rules.terms import Language, PaymentState, TransferCode
 from rules.visitor import Visitor
 from texts import language, md, moment, money, month, speaking, t
+from ui import address
 from ui.widgets.account import account_name
 from ui.widgets.names import told_apart
 
@@ -155,7 +156,7 @@ def _from_address(account_ids: set[int], since: date, until: date) -> None:
     """Set the filters by the address when it was opened or went back."""
     said = {key: st.query_params.get(key, "") for key in ("period", "since", "until", "account", "kinds", "from", "to", "page")}
     st.session_state.payments_span = (since, until)
-    if st.session_state.get("payments_address") != said or "payments_period" not in st.session_state:
+    if st.session_state.get("payments_address") != said or not st.session_state.get("payments_period"):
         st.session_state.payments_address = said
         _choose(said, account_ids, (since, until))
 
@@ -181,7 +182,7 @@ def to_address(page: int) -> None:
     chosen = st.session_state
     own, kinds = chosen.payments_period == "own", chosen.payments_kinds
     said = {
-        "period": "" if chosen.payments_period == "12" else chosen.payments_period,
+        "period": "" if chosen.payments_period in (None, "12") else chosen.payments_period,
         "since": f"{chosen.payments_since:%Y-%m}" if own else "",
         "until": f"{chosen.payments_until:%Y-%m}" if own else "",
         "account": str(chosen.payments_account or ""),
@@ -190,12 +191,7 @@ def to_address(page: int) -> None:
         "to": "" if chosen.payments_most is None else str(chosen.payments_most),
         "page": "" if page == 1 else str(page),
     }
-    for key, value in said.items():
-        if value != st.query_params.get(key, ""):
-            if value:
-                st.query_params[key] = value
-            else:
-                del st.query_params[key]
+    address.keep(said)
     chosen.payments_address = said
 
 

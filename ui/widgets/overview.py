@@ -14,6 +14,7 @@ from rules.periods import add_months, months_between
 from rules.terms import Language
 from rules.visitor import Visitor
 from texts import language, month, speaking, t
+from ui import address
 from ui.charts.staff import Card, Tile, cards
 from ui.widgets.chart import palette, plotly_config
 
@@ -51,7 +52,7 @@ def _drawn(
 def _from_address(span: tuple[date, date], names: dict[str, str]) -> None:
     """Set the filters by the address when it was opened or went back. It holds codes: a link means the same in both languages."""
     said = {key: st.query_params.get(key, "") for key in ("period", "since", "until", "region")}
-    if st.session_state.get("overview_address") == said and "overview_period" in st.session_state:
+    if st.session_state.get("overview_address") == said and st.session_state.get("overview_period"):
         return
     st.session_state.overview_address = said
     months = {each.strftime("%Y-%m"): each for each in months_between(*span)}
@@ -66,17 +67,12 @@ def _to_address() -> None:
     chosen = st.session_state
     own = chosen.overview_period == "own"
     said = {
-        "period": "" if chosen.overview_period == PERIODS[0] else chosen.overview_period,
+        "period": "" if chosen.overview_period in (None, PERIODS[0]) else chosen.overview_period,
         "since": chosen.overview_since.strftime("%Y-%m") if own else "",
         "until": chosen.overview_until.strftime("%Y-%m") if own else "",
         "region": ",".join(chosen.overview_region),
     }
-    for key, value in said.items():
-        if value != st.query_params.get(key, ""):
-            if value:
-                st.query_params[key] = value
-            else:
-                del st.query_params[key]
+    address.keep(said)
     chosen.overview_address = said
 
 
