@@ -62,6 +62,8 @@ CLAIMED = 200
 """How many rules are taken in one transaction: on SQLite others wait for it meanwhile."""
 LATER = timedelta(minutes=10)
 """A rule whose account another run is busy with is looked at again after so long."""
+LONG_AGO = timedelta(days=27)
+"""What was due less than this ago has not been due again since."""
 UNTIL_OVER = timedelta(hours=1)
 """So is one that is being charged, should nobody come back to it; until its run is over nothing is taken for it."""
 
@@ -311,6 +313,8 @@ def _planned_day(each: _Due, today: date, now: datetime) -> date:
     if each.due_at is None:
         return today
     day = each.due_at.astimezone(ZoneInfo(each.zone)).date()
+    if now - each.due_at < LONG_AGO:
+        return day
     while (later := runs.next_after(each, day, each.zone)) <= now:
         day = later.astimezone(ZoneInfo(each.zone)).date()
     return day

@@ -7,6 +7,7 @@ from datetime import time
 import clock
 from actions import demo_clock
 from db import reading, slots
+from jobs.habits import pay_by_hand
 from jobs.running import run
 from jobs.schedule import JOBS, Job
 from models import ClockMove
@@ -79,6 +80,8 @@ def live(move: ClockMove, stopping: threading.Event | None = None) -> None:
                 return
             if moment == move.to_at or _is_time_for(job, here.time(), is_new_month):
                 run(job, worker="clock")
+        if here.time() == DAYTIME:
+            pay_by_hand(moment, personas_too=behind)
         if behind and here.weekday() == 0 and here.time() == MOMENTS[0]:
             _log.info("the demo catches up: lived until %s", here.date())
         with reading() as db:

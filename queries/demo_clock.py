@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
-from models import AutopayRun, Bill, BillingAccount, BonusEntry, ClockMove, Message, Notice, Order
-from rules.terms import AccountStatus, AutopayResult, BonusKind, OrderState
+from models import AutopayRun, Bill, BillingAccount, BonusEntry, ClockMove, Message, Notice, Order, Payment
+from rules.terms import AccountStatus, AutopayResult, BonusKind, OrderState, PaymentMethod, PaymentState
 
 HAPPENINGS = (
     "bills",
+    "by_hand",
     "autopay_done",
     "autopay_declined",
     "autopay_skipped",
@@ -45,9 +46,11 @@ def what_happened(db: Session, *, since: datetime, until: datetime) -> dict[str,
         col(BillingAccount.status_since_on) > first,
         col(BillingAccount.status_since_on) <= last,
     )
+    by_hand = (col(Payment.method) != PaymentMethod.AUTOPAY, col(Payment.state) == PaymentState.SUCCEEDED)
     ran, granted = col(AutopayRun.ran_at), col(BonusEntry.occurred_at)
     return {
         "bills": int(db.execute(bills).scalar_one()),
+        "by_hand": within(col(Payment.settled_at), *by_hand),
         "autopay_done": within(ran, col(AutopayRun.result) == AutopayResult.SUCCEEDED),
         "autopay_declined": within(ran, col(AutopayRun.result) == AutopayResult.DECLINED),
         "autopay_skipped": within(ran, col(AutopayRun.result) == AutopayResult.SKIPPED),

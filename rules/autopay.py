@@ -7,6 +7,7 @@ All sums are kopecks.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Literal
 
 from rules.periods import clamp_day, month_start, next_month
@@ -147,10 +148,12 @@ def amount_to_pay(
     return AmountToPay(min(wanted, allowed), "pay")
 
 
+@lru_cache(maxsize=4096)
 def next_run_on(*, trigger: AutopayTrigger, day_of_month: int | None, billing_day: int, today: date) -> date | None:
     """The next day on which a calendar rule runs, today included; None for THRESHOLD, which may run any day.
 
-    Days 29 to 31 fall on the last day of a shorter month. Raises ValueError for a MONTHLY rule without its day.
+    Days 29 to 31 fall on the last day of a shorter month. Raises ValueError for a MONTHLY rule without its day. Kept in mind:
+    many rules share their day.
     """
     if trigger is AutopayTrigger.THRESHOLD:
         return None

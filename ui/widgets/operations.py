@@ -18,7 +18,7 @@ from rules.periods import add_months, months_between
 from rules.terms import Language, PaymentState, TransferCode
 from rules.visitor import Visitor
 from texts import language, md, moment, money, month, speaking, t
-from ui import address
+from ui.widgets import address
 from ui.widgets.account import account_name
 from ui.widgets.names import told_apart
 

@@ -14,8 +14,8 @@ from rules.periods import add_months, months_between
 from rules.terms import Language
 from rules.visitor import Visitor
 from texts import language, month, speaking, t
-from ui import address
 from ui.charts.staff import Card, Tile, cards
+from ui.widgets import address
 from ui.widgets.chart import palette, plotly_config
 
 PERIODS = ("12", "24", "own")
