@@ -2,8 +2,7 @@
 
 A success has much to write: the payment, the transfer, the balance, the points, the run, the rule, the notice and the letter.
 Row by row that is some hundred a second; here it is a few statements for a piece, and no nouns are built of what is only
-read. Whatever is not plain goes the ordinary way: declines, unknown answers, another sum, people whose refunds left points
-owing, accounts that are blocked.
+read. Whatever is not plain goes the ordinary way: declines, unknown answers, another sum, people whose refunds left points owing.
 """
 
 from collections import defaultdict
@@ -19,6 +18,7 @@ from sqlmodel import Session, col
 
 import clock
 from actions.autopay_runs import next_after
+from actions.blocking import resume_if_paid
 from actions.ledger import operators_account
 from actions.letters import row_of
 from actions.settlement import Answer, book, receipt_letter
@@ -44,7 +44,6 @@ from models import (
 from rules.bonus import expires_on, points_for_payment
 from rules.notices import default_choice
 from rules.terms import (
-    AccountStatus,
     AutopayResult,
     AutopayTrigger,
     BonusKind,
@@ -77,7 +76,6 @@ class _Paid:
     day_of_month: int | None
     account_id: int
     account_number: str
-    account_status: AccountStatus
     service: ServiceKind
     label: str | None
     account_zone: str
@@ -120,7 +118,6 @@ def _settle_successes(db: Session, answers: dict[int, Answer]) -> set[int]:
             standing is not None
             and each.state is PaymentState.PENDING
             and (standing.amount_kopecks, standing.key) == (each.amount_kopecks, each.gateway_key)
-            and each.account_status is not AccountStatus.BLOCKED
             and not each.owes_points
         ):
             paid.append(each)
@@ -128,6 +125,7 @@ def _settle_successes(db: Session, answers: dict[int, Answer]) -> set[int]:
     if not paid:
         return set()
     _post(db, paid, now)
+    resume_if_paid(db, account_ids=[each.account_id for each in paid], now=now)
     done = {"state": PaymentState.SUCCEEDED, "settled_at": now, "asked_at": now, "trouble": ""}
     update_many(db, Payment, [{"id": each.payment_id, "gateway_ref": refs[each.payment_id], **done} for each in paid])
     points = _grant(db, paid, now)
@@ -177,7 +175,6 @@ def _paid() -> "sa.Select[*tuple[Any, ...]]":
             col(rule.day_of_month),
             col(account.id),
             col(account.number),
-            col(account.status),
             col(account.service),
             col(Attachment.label),
             own.c.time_zone,

@@ -27,6 +27,8 @@ from models import (
     LedgerAccount,
     LoginSession,
     Message,
+    Notice,
+    NoticeChoice,
     Option,
     Order,
     OrderEvent,
@@ -194,6 +196,7 @@ def _accounts(customer_id: int, held: "sa.Select[int]") -> dict[str, Rows]:
             own(col(BillingAccount.closed_on)),
             col(Attachment.right),
             col(Attachment.label),
+            col(Attachment.bill_by_email),
             col(Attachment.attached_at),
             col(Attachment.detached_at),
         )
@@ -454,6 +457,24 @@ def _portal(customer_id: int, held: "sa.Select[int]", seen: "sa.Select[int]") ->
         )
         .where(sa.or_(to_me, col(Message.requested_by_id) == customer_id))
         .order_by(col(Message.created_at), col(Message.id)),
+        "notices": sa.select(
+            col(Notice.created_at),
+            col(Notice.event),
+            col(BillingAccount.number).label("account"),
+            col(Notice.facts),
+            col(Notice.in_cabinet),
+            col(Notice.by_email),
+            col(Notice.read_at),
+            col(Notice.mailed_at),
+        )
+        .outerjoin(BillingAccount, col(BillingAccount.id) == col(Notice.billing_account_id))
+        .where(col(Notice.customer_id) == customer_id)
+        .order_by(col(Notice.created_at), col(Notice.id)),
+        "notice_choices": sa.select(
+            col(NoticeChoice.event), col(NoticeChoice.in_cabinet), col(NoticeChoice.by_email), col(NoticeChoice.changed_at)
+        )
+        .where(col(NoticeChoice.customer_id) == customer_id)
+        .order_by(col(NoticeChoice.event)),
         "archives": sa.select(col(DataExport.requested_at), col(DataExport.state), col(DataExport.finished_at))
         .where(col(DataExport.customer_id) == customer_id)
         .order_by(col(DataExport.id)),

@@ -12,14 +12,13 @@ from streamlit_authenticator.utilities import Hasher
 
 import clock
 from actions import perform
-from actions.closing import close_account, keep_account
+from actions.closing import close_account, erase_due_accounts, keep_account
 from actions.consents import answer_questions
 from actions.my_data import order_export
 from actions.passwords import confirm_password
 from actions.sessions import sign_in
 from db import reading, transaction
 from db.check import faults
-from jobs.closing import erase_due
 from jobs.exports import make_due
 from models import (
     Attachment,
@@ -128,13 +127,13 @@ def test_taken_back_nothing_happens_on_the_day(anna: Visitor):
     day = close(anna)
     perform(keep_account, visitor=anna)
     assert stored(anna).closing_on is None
-    assert erase_due(noon_of(day)) == 0
+    assert erase_due_accounts(noon_of(day)) == 0
     assert stored(anna).first_name == "Анна"
 
 
 def test_until_the_day_everything_works_as_before(anna: Visitor):
     day = close(anna)
-    assert erase_due(noon_of(day - timedelta(days=1))) == 0
+    assert erase_due_accounts(noon_of(day - timedelta(days=1))) == 0
     opened = sign_in(name="anna@kabinet.example", password=SECRET, address="", browser="", check=Hasher.check_pw)
     assert opened.session_id
 
@@ -145,9 +144,9 @@ def test_the_day_begins_by_the_clock_of_the_persons_region(db: sa.Engine, region
     far = visitor_of(person(region=region))
     eve = close(far) - timedelta(days=1)
     begins = datetime(eve.year, eve.month, eve.day, hour, tzinfo=UTC)
-    assert erase_due(begins - timedelta(minutes=1)) == 0
-    assert erase_due(begins) == 1
-    assert erase_due(begins) == 0
+    assert erase_due_accounts(begins - timedelta(minutes=1)) == 0
+    assert erase_due_accounts(begins) == 1
+    assert erase_due_accounts(begins) == 0
 
 
 # --- what is erased ---------------------------------------------------------------------------------
@@ -173,7 +172,7 @@ def test_nothing_that_tells_who_it_was_is_left_in_any_table(anna: Visitor):
             db.add(Message(channel=Channel.SMS, recipient=contact, about="x", subject="x", body="x", created_at=NOW))
     perform(order_export, visitor=anna)
     make_due(clock.now())
-    assert erase_due(noon_of(close(anna))) == 1
+    assert erase_due_accounts(noon_of(close(anna))) == 1
     with reading() as db:
         everything = {
             table.name: repr([tuple(row) for row in db.execute(sa.select(table))]) for table in Table.metadata.sorted_tables
@@ -189,7 +188,7 @@ def test_nothing_that_tells_who_it_was_is_left_in_any_table(anna: Visitor):
 
 
 def test_afterwards_neither_the_password_nor_an_open_session_lets_in_and_the_e_mail_is_free(anna: Visitor):
-    erase_due(noon_of(close(anna)))
+    erase_due_accounts(noon_of(close(anna)))
     with reading() as db:
         assert visitors.by_session(db, session_id=anna.session_id, now=clock.now()) is None
     with pytest.raises(SignInRefused):
@@ -232,7 +231,7 @@ def test_of_a_whole_history_the_person_goes_and_the_books_stay():
                 col(Attachment.customer_id) != anna.customer_id, col(Attachment.detached_at).is_(None)
             )
         ).one()
-    assert erase_due(noon_of(close(anna, PASSWORD))) == 1
+    assert erase_due_accounts(noon_of(close(anna, PASSWORD))) == 1
     assert books() == before
     with reading() as db:
         mine = col(Attachment.customer_id) == anna.customer_id

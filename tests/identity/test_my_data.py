@@ -27,6 +27,7 @@ from actions.my_data import (
     make_export,
     order_export,
 )
+from actions.notices import choose_notice, notify
 from db import reading, transaction
 from documents.archive import Archive, cell
 from jobs.exports import drop_due, make_due
@@ -42,13 +43,14 @@ from models import (
     DataExport,
     LoginSession,
     Message,
+    Notice,
     Payment,
     SavedCard,
     Transfer,
 )
 from queries.my_data import newest_export, nouns
 from rules.refusals import NotAllowed, NotReadyYet, TooManyAttempts
-from rules.terms import Channel, ExportState, Language, Outcome
+from rules.terms import Channel, ExportState, Language, NoticeEvent, Outcome
 from rules.visitor import Visitor
 from settings import operator, settings
 from tests.driver import customer_of, visitor_of
@@ -97,6 +99,9 @@ def state(export_id: int) -> DataExport:
 @pytest.mark.usefixtures("seeded_db")
 def test_a_whole_history_is_in_it_to_the_last_row_and_kopeck():
     anna = visitor_of(customer_of("family"))
+    perform(choose_notice, visitor=anna, event=NoticeEvent.BLOCKED, in_cabinet=True, by_email=False)
+    with transaction() as db:
+        notify(db, customer_id=anna.customer_id, event=NoticeEvent.SIGN_IN, key="a device")
     packed = archive(anna)
     mine = select(BillingAccount.id).where(col(BillingAccount.holder_id) == anna.customer_id)
     with reading() as db:
@@ -129,6 +134,9 @@ def test_a_whole_history_is_in_it_to_the_last_row_and_kopeck():
         assert len(table(packed, "autopay_rules")) == rules > 0
         sessions = total(func.count(col(LoginSession.id)), col(LoginSession.customer_id) == anna.customer_id)
         assert len(table(packed, "sign_ins")) == sessions
+        told = total(func.count(col(Notice.id)), col(Notice.customer_id) == anna.customer_id)
+        assert len(table(packed, "notices")) == told > 0
+        assert "blocked" in [row["event"] for row in table(packed, "notice_choices")]
     assert table(packed, "person")[0]["email"] == "family@kabinet.example"
     for noun in nouns(anna.customer_id):
         table(packed, noun.name)

@@ -221,7 +221,7 @@ def _dead(letter: DeadLetter, visitor: Visitor, now: datetime) -> None:
         tries = tn("background.tries", letter.attempts)
         written = t("background.written", moment=_time(letter.written_at, visitor, now))
         died = t("background.died", moment=_time(letter.dead_at, visitor, now))
-        st.caption(f"{written} · {tries} · {died} · {md(letter.about)}")
+        st.caption(f"{written} · {tries} · {died}")
         if not letter.has_words:
             st.caption(t("background.no_words"))
     with do.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small"):
