@@ -603,7 +603,7 @@ class Chunk(Months):
         subjects = {"autopay.declined": "Автоплатёж не прошёл", "autopay.paused": "Автоплатёж приостановлен"}
         bodies = {
             "autopay.declined": "Банк отклонил автоплатёж. Мы попробуем ещё раз; вы можете заплатить сами или сменить карту.",
-            "autopay.paused": "Автоплатёж не прошёл несколько раз, и мы его приостановили. Смените карту и включите его снова.",
+            "autopay.paused": "Банк отклонил автоплатёж, и мы его приостановили. Смените карту и включите его снова.",
         }
         recent = [letter for letter in self.letters if letter[1] > w.end - 60 * DAY]
         if self.cast:

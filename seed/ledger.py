@@ -179,8 +179,11 @@ class Ledger(Population):
         again = np.flatnonzero(declined & ~dropped)
         if len(again):
             parts = np.flatnonzero(np.isin(group, again))
+            mine = payer[group] == self.holder[account]
+            since = np.zeros(payments, dtype=np.int64)  # nobody pays before all of it is attached
+            np.maximum.at(since, group, np.where(mine, self.attached[account], self.relative_at[account]))
             self._record(
-                created[again] - rng.integers(70, 700, len(again)),
+                np.maximum(created[again] - rng.integers(70, 700, len(again)), since[again]),
                 payer[again],
                 total[again],
                 method[again],

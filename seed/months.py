@@ -15,6 +15,7 @@ from rules.terms import (
     AutopayResult,
     AutopayState,
     AutopayTrigger,
+    DeclineReason,
     TransferCode,
 )
 from seed import personas
@@ -301,10 +302,13 @@ class Months(Ledger):
                 runs.append((rule.rule_id, account, period, attempt, day, at, result, "", pay.amount_kopecks, place, why))
                 if not fails:
                     break
-                self.letters.append((rule.customer, at + 5, "autopay.declined", draft.trigger.value, DECLINES[why] or ""))
-                again_on = next_retry_on(failed_on=on, attempt=attempt, terms=w.autopay)
+                hard = DeclineReason(DECLINES[why]).is_hard
+                if not hard:
+                    self.letters.append((rule.customer, at + 5, "autopay.declined", draft.trigger.value, DECLINES[why] or ""))
+                again_on = None if hard else next_retry_on(failed_on=on, attempt=attempt, terms=w.autopay)
                 if again_on is None:
-                    rule.state, rule.pause_reason, rule.changed = AutopayState.PAUSED, "declined", at + 5
+                    rule.state, rule.changed = AutopayState.PAUSED, at + 5
+                    rule.pause_reason = "declined_hard" if hard else "declined"
                     self.autopay[account] = False
                     self.letters.append((rule.customer, at + 6, "autopay.paused", draft.trigger.value, ""))
                     break

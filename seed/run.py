@@ -17,7 +17,7 @@ from db.schema import upgrade
 from models import Table
 from rules.passwords import prehash
 from rules.periods import add_months
-from seed import billers, catalogue, personas
+from seed import billers, catalogue, notices, personas
 from seed.chunk import Chunk
 from seed.codes import OWN_LEDGERS
 from seed.load import Loader, Tables, Words, loading
@@ -122,6 +122,8 @@ def _fill(
             _write(tables, loader, rows)
         tables.add("seed_run", [1], [customers], [months], [seed], [as_of.isoformat()], [f"{clock.now():%Y-%m-%d %H:%M:%S.%f}"])
         _write(tables, loader, rows)
+    with engine.execution_options(writes=True).begin() as connection:
+        rows["notice"] = notices.write(connection, world)
     tell(0.9, "figures")
     _rebuild_figures(engine, world)
     return dict(rows)
