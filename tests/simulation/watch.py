@@ -3,14 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from actions.autopay_runs import BILLING_DAY, moment_on
 from actions.autopaying import LATER
 from db import reading
 from models import (
@@ -37,6 +36,7 @@ from rules.terms import (
 )
 from settings import operator
 
+BILLING_DAY = 1
 PAID = (AutopayResult.SUCCEEDED, AutopayResult.PENDING)
 
 
@@ -47,6 +47,11 @@ class Broken(AssertionError):
 def check(holds: Any, what: str) -> None:
     if not holds:
         raise Broken(what)
+
+
+def moment_on(day: date, zone: str) -> datetime:
+    """When rules run on a day, as the terms say: at their hour where the account is."""
+    return datetime.combine(day, time(operator().autopay.hour), ZoneInfo(zone)).astimezone(UTC)
 
 
 @dataclass(slots=True)
