@@ -192,19 +192,21 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
     payments: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     paused: list[dict[str, Any]] = []
-    put_off: dict[datetime, list[int]] = defaultdict(list)
+    put_off: dict[tuple[datetime, str], list[int]] = defaultdict(list)
     for each in due:
         today = now.astimezone(ZoneInfo(each.zone)).date()
-        if each.account_id in busy:
-            put_off[now + LATER].append(each.rule_id)
-            continue
         on = _planned_day(each, today, now)
         period = each.due_period or period_key(trigger=each.trigger, on=on)
+        # Whenever a calendar rule is looked at again, perhaps in the next month, it is for this period.
+        kept = each.due_period if each.trigger is AutopayTrigger.THRESHOLD else period
+        if each.account_id in busy:
+            put_off[now + LATER, kept].append(each.rule_id)
+            continue
         if known.get(each.rule_id, {}).get(period, 0) >= each.due_attempt:
             changed.append(_plan(each, runs.next_after(each, on, each.zone)))
             continue
         if not _has_its_bill(each, month_start(on)):
-            put_off[max(now + LATER, month_begins_at(month_start(on)) + RUN_AFTER)].append(each.rule_id)
+            put_off[max(now + LATER, month_begins_at(month_start(on)) + RUN_AFTER), kept].append(each.rule_id)
             continue
         run: dict[str, Any] = {
             "rule_id": each.rule_id,
@@ -264,15 +266,15 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
                 "trouble": "",
             }
         )
-        put_off[now + UNTIL_OVER].append(each.rule_id)
+        put_off[now + UNTIL_OVER, kept].append(each.rule_id)
     _write(db, made, payments)
     update_many(db, AutopayRule, changed)
     update_many(db, AutopayRule, paused)
-    for due_at, rule_ids in put_off.items():
+    for (due_at, kept), rule_ids in put_off.items():
         db.execute(
             sa.update(AutopayRule)
             .where(among(db, col(AutopayRule.id), rule_ids))
-            .values(due_at=due_at)
+            .values(due_at=due_at, due_period=kept)
             .execution_options(synchronize_session=False)
         )
 

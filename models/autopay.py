@@ -74,7 +74,8 @@ class AutopayRule(Table, table=True):
     """When to look at it next; empty: not planned yet, or a threshold rule whose balance is high enough. While a run waits for
     its answer nothing else is tried."""
     due_period: str = text(10, default="")
-    """The period that the next try belongs to, while a declined one is being tried again; else empty."""
+    """The period that the next try belongs to, where `due_at` does not say so: a declined one is tried again, or the rule was put
+    off. Else empty."""
     due_attempt: int = Field(default=1)
     first_failed_on: date | None = Field(default=None)
     """The day of the first decline of that period, from which the tries are counted."""

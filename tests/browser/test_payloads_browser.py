@@ -28,7 +28,9 @@ AT_ONCE = 6
 @pytest.mark.parametrize("payloads", [PAYLOADS[:AT_ONCE], PAYLOADS[AT_ONCE:]])
 def test_labels_are_shown_as_they_were_typed_and_do_nothing(tab_of, site_database: Path, payloads: list[str]):
     with sqlite3.connect(site_database, timeout=30) as connection:
-        mine = "SELECT id FROM attachment WHERE customer_id = (SELECT customer_id FROM demo_persona WHERE key = 'vip') ORDER BY id"
+        mine = (
+            "SELECT id FROM attachment WHERE customer_id = (SELECT customer_id FROM demo_persona WHERE key = 'vip') ORDER BY id"
+        )
         for (attachment,), payload in zip(connection.execute(mine).fetchall(), payloads, strict=True):
             connection.execute("UPDATE attachment SET label = ? WHERE id = ?", (payload, attachment))
     tab = tab_of()

@@ -119,6 +119,11 @@ def runs() -> list[tuple[str, int, AutopayResult, str, int]]:
         ]
 
 
+def every_run() -> list[AutopayRun]:
+    with reading() as db:
+        return list(db.exec(select(AutopayRun).order_by(col(AutopayRun.id))))
+
+
 def the_rule(rule_id: int) -> AutopayRule:
     with reading() as db:
         return db.get_one(AutopayRule, rule_id)
@@ -404,6 +409,26 @@ def test_an_unknown_outcome_is_asked_about_again_and_never_charged_again(home: H
     assert due_at is not None
     assert due_at.date() == date(2026, 4, 10)
     assert agree()
+
+
+@pytest.mark.parametrize("mended_on", [datetime(2026, 3, 31, 20, tzinfo=UTC), datetime(2026, 4, 2, 9, tzinfo=UTC)])
+def test_a_month_is_not_lost_to_an_account_that_was_busy_until_the_next(
+    home: Home, monkeypatch: pytest.MonkeyPatch, mended_on: datetime
+):
+    bad = LosesAnswers()
+    monkeypatch.setattr("actions.payments.gateway_called", lambda _name: bad)
+    home.on(30)
+    home.moves(-10_000)
+    home.rule(trigger=AutopayTrigger.THRESHOLD, threshold_kopecks=30_000, day_of_month=None)
+    monthly = home.rule(day_of_month=31)
+    while home.now < mended_on:
+        home.live()
+        home.is_now(home.now + timedelta(hours=3))
+    bad.broken = False
+    home.live(days=3)
+    mine = [run.period for run in every_run() if run.rule_id == monthly]
+    assert mine == ["2026-03"]
+    assert the_rule(monthly).due_at == datetime(2026, 4, 30, 6, tzinfo=UTC)
 
 
 # --- rules that cannot run any more ---------------------------------------------------------------------

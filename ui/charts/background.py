@@ -29,7 +29,8 @@ def letters_by_day(frame: pd.DataFrame, *, palette: Sequence[str]) -> Drawn:
     ]
     figure = canvas(traces, height=240, legend=True)
     figure.update_layout(barmode="stack")
-    figure.update_yaxes(tickformat=",d")
+    tallest = int(frame[[state.value for state in STATES]].sum(axis=1).max())
+    figure.update_yaxes(tickformat=",d", **({"dtick": 1} if tallest < 6 else {}))  # there is no half of a letter
     places = list(range((len(days) - 1) % 3, len(days), 3))
     figure.update_xaxes(
         type="category",
