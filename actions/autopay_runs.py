@@ -87,10 +87,15 @@ def _waiting(*, threshold: bool) -> tuple["sa.ColumnElement[bool]", ...]:
     )
 
 
+PLANNED_WITHIN = timedelta(days=20)
+"""A rule is planned within seconds of its change. So late, should nobody have been there, days that were missed still count."""
+
+
 def plan(now: datetime) -> int:
     """Plan calendar rules that are not planned yet, a batch of them; returns how many.
 
-    A rule runs on its day today, too, unless it had its run of this period already.
+    A rule runs on its day today, too, unless it had its run of this period already; and on a day that has passed since it was
+    made or changed, should nobody have been there to plan it.
     """
     with transaction() as db:
         rows = db.execute(
@@ -103,8 +108,9 @@ def plan(now: datetime) -> int:
         ).all()
         known = periods_run(db, [rule.id for rule, _ in rows], now)
         for rule, zone in rows:
-            today = now.astimezone(ZoneInfo(zone)).date()
-            due_at = next_due(rule, time_zone=zone, after=today - timedelta(days=1))
+            today, changed_on = _day(now, zone), _day(rule.changed_at, zone)
+            since = changed_on if changed_on > today - PLANNED_WITHIN else today
+            due_at = next_due(rule, time_zone=zone, after=since - timedelta(days=1))
             if due_at is not None and period_key(trigger=rule.trigger, on=_day(due_at, zone)) in known.get(rule.id, {}):
                 due_at = next_due(rule, time_zone=zone, after=next_month(_day(due_at, zone)) - timedelta(days=1))
             rule.due_at, rule.due_period, rule.due_attempt, rule.first_failed_on = due_at, "", 1, None

@@ -197,6 +197,19 @@ def test_a_rule_pays_once_a_month_however_often_the_background_works(home: Home)
     assert charged() == 100_000
 
 
+@pytest.mark.parametrize(("changed_on", "runs_for"), [(9, ["2026-03"]), (11, [])])
+def test_a_rule_that_was_changed_while_nobody_was_there_does_not_miss_its_day(home: Home, changed_on: int, runs_for: list[str]):
+    rule_id = home.rule(day_of_month=10)
+    home.on(changed_on)
+    with transaction() as db:
+        rule = db.get_one(AutopayRule, rule_id)
+        rule.changed_at = home.now
+        db.add(rule)
+    home.on(12)
+    home.live(days=2)
+    assert [run[0] for run in runs()] == runs_for
+
+
 def test_after_an_outage_of_months_the_last_one_is_paid_and_no_other(home: Home):
     rule_id = home.rule(day_of_month=10)
     plan(home.now)

@@ -298,7 +298,7 @@ class RunsWatch:
         check(last.result is AutopayResult.DECLINED and soft, f"{run.said}: after {last.said} nothing is tried again")
         days = operator().autopay.retry_days
         check(len(earlier) <= len(days), f"{run.said}: one try too many")
-        due = self._retry_due(earlier, was.zone)
+        due = self._retry_due(earlier, was)
         check(run.ran_at >= due, f"{run.said}: this try is for {due}; the first decline was on {earlier[0].settled_at}")
         late = [moment for moment in self.clean if due + LATER <= moment < run.ran_at]
         check(
@@ -307,9 +307,14 @@ class RunsWatch:
         )
         del now
 
-    def _retry_due(self, earlier: list[Run], zone: str) -> datetime:
-        """When the next try after these declines is due: so many days after the first, and not on the day of the last one."""
-        first, last = (each.settled_at or each.ran_at for each in (earlier[0], earlier[-1]))
+    def _retry_due(self, earlier: list[Run], held: "Standing") -> datetime:
+        """When the next try after these declines is due: so many days after the first, and not on the day of the last one.
+
+        A person who changes a rule while a try is under way has it planned anew: that try's decline is then the first.
+        """
+        zone, known_at = held.zone, [each.settled_at or each.ran_at for each in earlier]
+        first = next((moment for moment in known_at if moment >= held.rule.changed_at), known_at[0])
+        last = known_at[-1]
         day = first.astimezone(ZoneInfo(zone)).date() + timedelta(days=operator().autopay.retry_days[len(earlier) - 1])
         return moment_on(max(day, last.astimezone(ZoneInfo(zone)).date() + timedelta(days=1)), zone)
 
@@ -344,7 +349,7 @@ class RunsWatch:
                 earlier = self.series[newest.rule_id, newest.period]
                 goes_on = held.rule.changed_at <= newest.settled_at and len(earlier) <= len(operator().autopay.retry_days)
                 if goes_on and held.wants_money:
-                    due = self._retry_due(earlier, held.zone)
+                    due = self._retry_due(earlier, held)
                     check(due + LATER > now, f"rule {held.rule.id}: the try that was due at {due} was forgotten")
             if held.rule.trigger is AutopayTrigger.THRESHOLD:
                 self._low_was_seen(held, now)
