@@ -8,6 +8,7 @@ only the days that a demo catches up with, seen by nobody, are lived for them, t
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -53,6 +54,10 @@ def pay_by_hand(now: datetime, *, personas_too: bool) -> int:
 
 def _habits(db: Session, now: datetime, *, personas_too: bool) -> list[_Habit]:
     here = now.astimezone(ACCOUNTING_TIME)
+
+    def is_its_day(account_id: Any) -> Any:
+        return (account_id * 7 + here.month) % DAYS == here.day - FIRST_DAY
+
     last = (
         sa.select(col(PaymentPart.billing_account_id).label("account_id"), sa.func.max(col(Payment.id)).label("payment_id"))
         .join(Payment, col(Payment.id) == col(PaymentPart.payment_id))
@@ -60,6 +65,7 @@ def _habits(db: Session, now: datetime, *, personas_too: bool) -> list[_Habit]:
             col(Payment.state) == PaymentState.SUCCEEDED,
             col(Payment.method) != PaymentMethod.AUTOPAY,
             col(Payment.created_at) >= now - LATELY,
+            is_its_day(col(PaymentPart.billing_account_id)),
         )
         .group_by(col(PaymentPart.billing_account_id))
         .subquery()
@@ -86,7 +92,6 @@ def _habits(db: Session, now: datetime, *, personas_too: bool) -> list[_Habit]:
         .where(
             col(LedgerAccount.balance_kopecks) < 0,
             col(BillingAccount.status) != AccountStatus.CLOSED,
-            (col(BillingAccount.id) * 7 + here.month) % DAYS == here.day - FIRST_DAY,
             col(BillingAccount.id).not_in(relies),
         )
         .order_by(col(BillingAccount.id))

@@ -298,25 +298,29 @@ class RunsWatch:
         check(last.result is AutopayResult.DECLINED and soft, f"{run.said}: after {last.said} nothing is tried again")
         days = operator().autopay.retry_days
         check(len(earlier) <= len(days), f"{run.said}: one try too many")
-        due = self._retry_due(earlier, was)
+        due, at_the_latest = self._retry_due(earlier, was)
         check(run.ran_at >= due, f"{run.said}: this try is for {due}; the first decline was on {earlier[0].settled_at}")
-        late = [moment for moment in self.clean if due + LATER <= moment < run.ran_at]
+        late = [moment for moment in self.clean if at_the_latest + LATER <= moment < run.ran_at]
         check(
             not late or self._is_busy(run.account_id, due, run.ran_at, run.id),
             f"{run.said}: this try was for {due}, and nothing was in its way at {late[:1]}; it ran at {run.ran_at}",
         )
         del now
 
-    def _retry_due(self, earlier: list[Run], held: "Standing") -> datetime:
+    def _retry_due(self, earlier: list[Run], held: "Standing") -> tuple[datetime, datetime]:
         """When the next try after these declines is due: so many days after the first, and not on the day of the last one.
 
-        A person who changes a rule while a try is under way has it planned anew: that try's decline is then the first.
+        Twice the same, unless the person has changed the rule meanwhile. Most changes have it planned anew, and the decline of a
+        try that was under way is the first then; another card is no reason to wait longer.
         """
-        zone, known_at = held.zone, [each.settled_at or each.ran_at for each in earlier]
-        first = next((moment for moment in known_at if moment >= held.rule.changed_at), known_at[0])
-        last = known_at[-1]
-        day = first.astimezone(ZoneInfo(zone)).date() + timedelta(days=operator().autopay.retry_days[len(earlier) - 1])
-        return moment_on(max(day, last.astimezone(ZoneInfo(zone)).date() + timedelta(days=1)), zone)
+        zone, known_at = ZoneInfo(held.zone), [each.settled_at or each.ran_at for each in earlier]
+        since_change = next((moment for moment in known_at if moment >= held.rule.changed_at), known_at[0])
+        days, last = operator().autopay.retry_days[len(earlier) - 1], known_at[-1].astimezone(zone).date()
+        by_first, by_change = (
+            moment_on(max(first.astimezone(zone).date() + timedelta(days=days), last + timedelta(days=1)), held.zone)
+            for first in (known_at[0], since_change)
+        )
+        return by_first, by_change
 
     def _is_busy(self, account_id: int, begins: datetime, ends: datetime, but: int = 0) -> bool:
         return any(other.id != but and other.is_under_way(begins, ends) for other in self.of_account[account_id])
@@ -349,7 +353,7 @@ class RunsWatch:
                 earlier = self.series[newest.rule_id, newest.period]
                 goes_on = held.rule.changed_at <= newest.settled_at and len(earlier) <= len(operator().autopay.retry_days)
                 if goes_on and held.wants_money:
-                    due = self._retry_due(earlier, held)
+                    due = self._retry_due(earlier, held)[1]
                     check(due + LATER > now, f"rule {held.rule.id}: the try that was due at {due} was forgotten")
             if held.rule.trigger is AutopayTrigger.THRESHOLD:
                 self._low_was_seen(held, now)
