@@ -6,8 +6,8 @@ from datetime import time
 
 import clock
 from actions import demo_clock
+from actions.habits import pay_by_hand
 from db import reading, slots
-from jobs.habits import pay_by_hand
 from jobs.running import run
 from jobs.schedule import JOBS, Job
 from models import ClockMove

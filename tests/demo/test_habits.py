@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 import clock
+from actions.habits import pay_by_hand
 from db import reading, transaction
 from db.check import faults
-from jobs.habits import pay_by_hand
 from models import Attachment, BillingAccount, Customer, DemoPersona, LedgerAccount, Payment, PaymentPart
 from rules.terms import AccountStatus, AutopayState, BillingMode, PaymentMethod
 from tests.money.world import World, at
