@@ -16,7 +16,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -59,8 +58,6 @@ RECORDED = 10_000
 WRITES_EVERY = 0.1
 LISTENS_WITHIN = 3.0
 """Seconds until an engine that was just started listens to all its queues; the start of a process is not measured."""
-LANES = {"sqlite": 1, "postgresql": 2}
-"""How many batches are charged at the same time without the engine; with it, as many errands."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -108,7 +105,7 @@ def _measured(kind: str, count: int, rows: int) -> list[dict[str, Any]]:
         recorded = min(RECORDED, count)
         by_rows = rows / turn(lambda _: _one_by_one(rows))
         by_engine = count / turn(lambda _: _with_engine(count, waits))
-        by_loop = count / turn(lambda _: _without_engine(count, LANES[kind]))
+        by_loop = count / turn(lambda _: _without_engine(count))
         turn(lambda engine: _recorded(engine, recorded, steps))
         by_driver = recorded / turn(lambda engine: _replayed(engine, steps))
         databases.drop(kind, where, begun)
@@ -206,14 +203,10 @@ def _write_now_and_then(over: threading.Event, waits: list[float]) -> None:
 
 
 # --- without it ---------------------------------------------------------------------------------------------
-def _without_engine(count: int, lanes: int) -> float:
-    def lane(_: int) -> None:
-        while autopaying.claim(batch := uuid.uuid4().hex, clock.now()):
-            autopaying.charge(batch)
-
+def _without_engine(count: int) -> float:
     began = time.perf_counter()
-    with ThreadPoolExecutor(lanes) as pool:
-        list(pool.map(lane, range(lanes)))
+    while autopaying.claim(batch := uuid.uuid4().hex, clock.now()):
+        autopaying.charge(batch)
     took = time.perf_counter() - began
     _checked(count)
     return took

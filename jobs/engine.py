@@ -136,7 +136,8 @@ class Engine:
         DBOS.launch()
         one_writer = own.dialect.name == "sqlite"
         DBOS.register_queue(QUEUE, worker_concurrency=2 if one_writer else 4)
-        DBOS.register_queue(AUTOPAY, worker_concurrency=1 if one_writer else 2, polling_interval_sec=0.5)
+        # One errand at a time: two would take the time from this process's screens and be hardly quicker. More processes are.
+        DBOS.register_queue(AUTOPAY, worker_concurrency=1, polling_interval_sec=0.5)
         DBOS.apply_schedules(
             [
                 {
