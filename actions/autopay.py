@@ -82,7 +82,9 @@ def save_autopay_rule(
     rule.threshold_kopecks, rule.day_of_month = draft.threshold_kopecks, draft.day_of_month
     rule.amount_kopecks, rule.monthly_ceiling_kopecks = draft.amount_kopecks, draft.monthly_ceiling_kopecks
     rule.consent_at = rule.changed_at = now
-    forget_plan(rule)
+    by_month = trigger is not AutopayTrigger.THRESHOLD and len(rule.due_period) == len("2025-03")
+    if not (rule.state is AutopayState.ACTIVE and by_month):
+        forget_plan(rule)  # unless what was declined is being tried again: with another card it may well succeed
     try:
         with db.begin_nested():
             db.add(rule)

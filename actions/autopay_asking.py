@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,8 +37,9 @@ class Pending:
     language: Language
 
 
-def answers(waiting: Iterable[Pending]) -> Generator[list[Answer]]:
-    """What the gateway says of each, in pieces as it comes: a slow answer holds up no other.
+def answers(waiting: Iterable[Pending], *, enough: Callable[[], bool] = lambda: False) -> Generator[list[Answer]]:
+    """What the gateway says of each, in pieces as it comes: a slow answer holds up no other. When it is `enough`, the rest is not
+    asked for.
 
     No more than a piece is asked ahead of what is settled: when settling fails, no more money is taken.
     """
@@ -46,11 +47,12 @@ def answers(waiting: Iterable[Pending]) -> Generator[list[Answer]]:
 
     def ask_on() -> None:
         try:
-            while True:
-                payment = left.popleft()
+            while not enough():
+                try:
+                    payment = left.popleft()
+                except IndexError:
+                    return  # that was the last one
                 said.put(ask(payment, token=payment.token, language=payment.language))
-        except IndexError:
-            pass  # that was the last one
         finally:
             said.put(None)
 

@@ -6,7 +6,8 @@ no change announced. A declined run is tried again on the terms' days under the 
 card that will not do tomorrow either, the rule is paused. Each end is told to its person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -24,6 +25,7 @@ from rules.terms import AutopayResult, AutopayState, AutopayTrigger, DeclineReas
 from settings import operator
 
 BILLING_DAY = 1
+PAYS = (AutopayResult.SUCCEEDED, AutopayResult.PENDING)
 BATCH = 1000
 
 
@@ -94,8 +96,8 @@ PLANNED_WITHIN = timedelta(days=20)
 def plan(now: datetime) -> int:
     """Plan calendar rules that are not planned yet, a batch of them; returns how many.
 
-    A rule runs on its day today, too, unless it had its run of this period already; and on a day that has passed since it was
-    made or changed, should nobody have been there to plan it.
+    A rule runs on its day today, too; and on a day that has passed since it was made or changed, should nobody have been there to
+    plan it. A period that a calendar rule of the account has paid is over, also for a rule made in its place.
     """
     with transaction() as db:
         rows = db.execute(
@@ -107,27 +109,63 @@ def plan(now: datetime) -> int:
             .with_for_update(of=AutopayRule, skip_locked=True)
         ).all()
         known = periods_run(db, [rule.id for rule, _ in rows], now)
+        paid = _months_paid(db, {rule.billing_account_id for rule, _ in rows}, now)
         for rule, zone in rows:
             today, changed_on = _day(now, zone), _day(rule.changed_at, zone)
-            since = changed_on if changed_on > today - PLANNED_WITHIN else today
-            due_at = next_due(rule, time_zone=zone, after=since - timedelta(days=1))
-            if due_at is not None and period_key(trigger=rule.trigger, on=_day(due_at, zone)) in known.get(rule.id, {}):
-                due_at = next_due(rule, time_zone=zone, after=next_month(_day(due_at, zone)) - timedelta(days=1))
-            rule.due_at, rule.due_period, rule.due_attempt, rule.first_failed_on = due_at, "", 1, None
+            is_fresh = changed_on > today - PLANNED_WITHIN
+            due_at = next_due(rule, time_zone=zone, after=(changed_on if is_fresh else today) - timedelta(days=1))
+            attempt = 1
+            if due_at is not None:
+                period = period_key(trigger=rule.trigger, on=_day(due_at, zone))
+                had = known.get(rule.id, {}).get(period)
+                is_paid = period in paid.get(rule.billing_account_id, ())
+                if is_paid or (had is not None and not (is_fresh and due_at > rule.changed_at)):
+                    due_at = next_due(rule, time_zone=zone, after=next_month(_day(due_at, zone)) - timedelta(days=1))
+                elif had is not None:
+                    attempt = had.attempt + 1  # it paid nothing then, and the person has moved its day
+            rule.due_at, rule.due_period, rule.due_attempt, rule.first_failed_on = due_at, "", attempt, None
             db.add(rule)
         return len(rows)
 
 
-def periods_run(db: Session, rule_ids: Sequence[int], now: datetime) -> dict[int, dict[str, int]]:
-    """Of each rule the periods of the last months that it ran in, each with its last attempt."""
-    known: dict[int, dict[str, int]] = {}
-    for rule_id, period, attempt in db.execute(
-        sa.select(col(AutopayRun.rule_id), col(AutopayRun.period), sa.func.max(col(AutopayRun.attempt)))
+@dataclass(frozen=True, slots=True)
+class Had:
+    """What a rule has had of a period: its last attempt, and whether one of them has paid or is about to."""
+
+    attempt: int
+    is_paid: bool
+
+
+def periods_run(db: Session, rule_ids: Sequence[int], now: datetime) -> dict[int, dict[str, Had]]:
+    """Of each rule the periods of the last months that it ran in."""
+    known: dict[int, dict[str, Had]] = {}
+    for rule_id, period, attempt, is_paid in db.execute(
+        sa.select(
+            col(AutopayRun.rule_id),
+            col(AutopayRun.period),
+            sa.func.max(col(AutopayRun.attempt)),
+            sa.func.max(sa.case((col(AutopayRun.result).in_(PAYS), 1), else_=0)),
+        )
         .where(among(db, col(AutopayRun.rule_id), rule_ids), col(AutopayRun.due_on) >= now.date() - timedelta(days=100))
         .group_by(col(AutopayRun.rule_id), col(AutopayRun.period))
     ):
-        known.setdefault(rule_id, {})[period] = attempt
+        known.setdefault(rule_id, {})[period] = Had(attempt, bool(is_paid))
     return known
+
+
+def _months_paid(db: Session, account_ids: Iterable[int], now: datetime) -> dict[int, set[str]]:
+    """Of each account the months that a calendar rule has paid or is paying, whichever rule it was."""
+    paid: dict[int, set[str]] = {}
+    for account_id, period in db.execute(
+        sa.select(col(AutopayRun.billing_account_id), col(AutopayRun.period)).where(
+            among(db, col(AutopayRun.billing_account_id), account_ids),
+            col(AutopayRun.result).in_(PAYS),
+            col(AutopayRun.due_on) >= now.date() - timedelta(days=100),
+            sa.func.length(col(AutopayRun.period)) == len("2025-03"),
+        )
+    ):
+        paid.setdefault(account_id, set()).add(period)
+    return paid
 
 
 def sweep(now: datetime) -> int:
@@ -141,7 +179,7 @@ def sweep(now: datetime) -> int:
     with transaction() as db:
         found = db.execute(
             sa.update(AutopayRule)
-            .where(col(AutopayRule.id).in_(low), *_waiting(threshold=True))
+            .where(col(AutopayRule.id).in_(low.with_for_update(of=AutopayRule, skip_locked=True)), *_waiting(threshold=True))
             .values(due_at=now)
             .execution_options(synchronize_session=False)
         )
@@ -171,7 +209,7 @@ def close(db: Session, payment: Payment, *, points: int, now: datetime) -> None:
         event = NoticeEvent.AUTOPAY_DONE
     else:
         run.result, run.decline_reason = AutopayResult.DECLINED, payment.decline_reason
-        again = _after_decline(rule, run, payment.decline_reason, now, zone)
+        again = _after_decline(db, rule, run, payment.decline_reason, now, zone)
         told = {
             "reason": payment.decline_reason.value if payment.decline_reason else "",
             "next_try_on": again.isoformat() if again else None,
@@ -205,7 +243,7 @@ def next_after(rule: Timed, due_on: date, time_zone: str) -> datetime:
 
 
 def _after_decline(
-    rule: AutopayRule, run: AutopayRun, reason: DeclineReason | None, now: datetime, time_zone: str
+    db: Session, rule: AutopayRule, run: AutopayRun, reason: DeclineReason | None, now: datetime, time_zone: str
 ) -> date | None:
     """The day of the next try; None when there is none and the rule is paused. A rule stopped meanwhile stays as it is.
 
@@ -213,6 +251,9 @@ def _after_decline(
     days. What is tried late is tried again on the day after at the earliest.
     """
     if rule.state is not AutopayState.ACTIVE:
+        return None
+    if _is_paid(db, run):  # a try that had been given up was charged after all
+        go_on(rule, run, time_zone)
         return None
     today = _day(now, time_zone)
     first = rule.first_failed_on or today
@@ -226,6 +267,11 @@ def _after_decline(
     rule.due_at, rule.due_period = moment_on(again, time_zone), run.period
     rule.due_attempt, rule.first_failed_on = run.attempt + 1, first
     return again
+
+
+def _is_paid(db: Session, run: AutopayRun) -> bool:
+    same = (col(AutopayRun.rule_id) == run.rule_id, col(AutopayRun.period) == run.period)
+    return db.exec(select(AutopayRun.id).where(*same, col(AutopayRun.result) == AutopayResult.SUCCEEDED)).first() is not None
 
 
 def pause(rule: AutopayRule, reason: str, now: datetime) -> None:

@@ -11,7 +11,7 @@ waits for nobody: what another holds is left for the next round.
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -190,29 +190,29 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
     owed = _owed(db, due, now)
     made: list[dict[str, Any]] = []
     payments: list[dict[str, Any]] = []
+    begun_anew: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     paused: list[dict[str, Any]] = []
     put_off: dict[tuple[datetime, str], list[int]] = defaultdict(list)
     for each in due:
         today = now.astimezone(ZoneInfo(each.zone)).date()
-        on = _planned_day(each, today, now)
-        period = each.due_period or period_key(trigger=each.trigger, on=on)
+        on, period, attempt = _turn(each, today, now)
+        if attempt != each.due_attempt:
+            begun_anew.append({"id": each.rule_id, "due_attempt": attempt, "first_failed_on": None})
         # Whenever a calendar rule is looked at again, perhaps in the next month, it is for this period.
         kept = each.due_period if each.trigger is AutopayTrigger.THRESHOLD else period
         if each.account_id in busy:
             put_off[now + LATER, kept].append(each.rule_id)
             continue
-        if known.get(each.rule_id, {}).get(period, 0) >= each.due_attempt:
+        had = known.get(each.rule_id, {}).get(period)
+        if had is not None and (had.is_paid or had.attempt >= attempt):
             changed.append(_plan(each, runs.next_after(each, on, each.zone)))
-            continue
-        if not _has_its_bill(each, month_start(on)):
-            put_off[max(now + LATER, month_begins_at(month_start(on)) + RUN_AFTER), kept].append(each.rule_id)
             continue
         run: dict[str, Any] = {
             "rule_id": each.rule_id,
             "billing_account_id": each.account_id,
             "period": period,
-            "attempt": each.due_attempt,
+            "attempt": attempt,
             "due_on": on,
             "ran_at": now,
             "batch": batch,
@@ -227,6 +227,9 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
             changed.append(_plan(each, None))
             paused.append({"id": each.rule_id, "state": AutopayState.PAUSED, "pause_reason": lost, "changed_at": now})
             _tell_skipped(db, each, run, lost, paused=True)
+            continue
+        if not _has_its_bill(each, on):
+            put_off[max(now + LATER, month_begins_at(month_start(on)) + RUN_AFTER), kept].append(each.rule_id)
             continue
         pay = amount_to_pay(
             draft=_draft(each),
@@ -257,7 +260,7 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
                 "method": PaymentMethod.AUTOPAY,
                 "state": PaymentState.PENDING,
                 "card_id": each.card_id,
-                "key": f"autopay:{each.rule_id}:{period}:{each.due_attempt}",
+                "key": f"autopay:{each.rule_id}:{period}:{attempt}",
                 "created_at": now,
                 "gateway": settings().payment_gateway,
                 "gateway_key": gateway_key,
@@ -268,6 +271,7 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
         )
         put_off[now + UNTIL_OVER, kept].append(each.rule_id)
     _write(db, made, payments)
+    update_many(db, AutopayRule, begun_anew)
     update_many(db, AutopayRule, changed)
     update_many(db, AutopayRule, paused)
     for (due_at, kept), rule_ids in put_off.items():
@@ -303,29 +307,35 @@ def _owed(db: Session, due: Sequence[_Due], now: datetime) -> dict[int, int]:
     return due_on_accounts(db, accounts=accounts, now=now)
 
 
-def _planned_day(each: _Due, today: date, now: datetime) -> date:
-    """The day a run is for: of a threshold rule today, of a calendar rule the day planned, however late it is looked at.
+def _turn(each: _Due, today: date, now: datetime) -> tuple[date, str, int]:
+    """The day a run is for, its period and which attempt it is: of a threshold rule today, of a calendar rule the day planned,
+    however late it is looked at.
 
     When several such days have passed, the last: after a long outage nobody is charged for each month of it at once.
     """
-    if each.trigger is AutopayTrigger.THRESHOLD:
-        return today
-    if each.due_period:
-        return runs.planned_on(each, each.due_period)
-    if each.due_at is None:
-        return today
-    day = each.due_at.astimezone(ZoneInfo(each.zone)).date()
-    if now - each.due_at < LONG_AGO:
-        return day
-    while (later := runs.next_after(each, day, each.zone)) <= now:
-        day = later.astimezone(ZoneInfo(each.zone)).date()
-    return day
+    if each.trigger is AutopayTrigger.THRESHOLD or (each.due_at is None and not each.due_period):
+        return today, each.due_period or period_key(trigger=each.trigger, on=today), each.due_attempt
+    if each.due_period or each.due_at is None:
+        planned = runs.planned_on(each, each.due_period)
+    else:
+        planned = each.due_at.astimezone(ZoneInfo(each.zone)).date()
+    day = planned
+    if today - planned >= LONG_AGO:
+        while (later := runs.next_after(each, day, each.zone)) <= now:
+            day = later.astimezone(ZoneInfo(each.zone)).date()
+    if day != planned:
+        return day, period_key(trigger=each.trigger, on=day), 1
+    return day, each.due_period or period_key(trigger=each.trigger, on=day), each.due_attempt
 
 
-def _has_its_bill(each: _Due, month: date) -> bool:
-    """Whether a rule by bill may run: in the east nine o'clock comes before billing, and billing may be late anywhere."""
+def _has_its_bill(each: _Due, on: date) -> bool:
+    """Whether what a calendar rule pays is known: in the east its hour comes before billing, and billing may be late anywhere."""
+    month = month_start(on)
     billed = each.opened_on >= month or (each.billed_on is not None and each.billed_on >= month)
-    return billed or each.trigger is not AutopayTrigger.BILL
+    needs_it = each.trigger is AutopayTrigger.BILL or (
+        each.trigger is AutopayTrigger.MONTHLY and each.amount_kind is not AutopayAmount.FIXED and on == month
+    )
+    return billed or not needs_it
 
 
 def _lost(each: _Due) -> str:
@@ -399,8 +409,11 @@ def _tell_skipped(db: Session, each: _Due, run: dict[str, Any], reason: str, *, 
 
 
 # --- charging ---------------------------------------------------------------------------------------
-def charge(batch: str) -> int:
-    """Ask the gateway for every payment of a batch that has no answer yet, and settle what it says; returns how many are over."""
+def charge(batch: str, *, enough: Callable[[], bool] = lambda: False) -> int:
+    """Ask the gateway for every payment of a batch that has no answer yet, and settle what it says; returns how many are over.
+
+    When it is `enough`, no more are asked for; `actions.payments.reconcile` comes to those that are left.
+    """
     with reading() as db:
         waiting = db.execute(
             sa.select(
@@ -421,5 +434,5 @@ def charge(batch: str) -> int:
             .where(col(AutopayRun.batch) == batch, *_WAITS, col(Payment.state) == PaymentState.PENDING)
             .order_by(col(Payment.id))
         ).all()
-    with closing(answers(Pending(*row) for row in waiting)) as pieces:
+    with closing(answers((Pending(*row) for row in waiting), enough=enough)) as pieces:
         return sum(settle_answers(piece) for piece in pieces)

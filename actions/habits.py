@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
 from actions.settlement import settle
 from db import reading, transaction
@@ -105,6 +105,10 @@ def _habits(db: Session, now: datetime, *, personas_too: bool) -> list[_Habit]:
 
 
 def _pay(db: Session, habit: _Habit, now: datetime) -> None:
+    key = f"by-hand:{habit.account_id}:{now:%Y-%m-%d}"
+    its_payer = col(Payment.payer_id).is_(None) if habit.payer_id is None else col(Payment.payer_id) == habit.payer_id
+    if db.exec(select(Payment.id).where(its_payer, col(Payment.key) == key)).first() is not None:
+        return  # the moment is lived again: somebody was cut off in it
     terms, owes = operator().payments, habit.owes_kopecks
     if habit.mode is BillingMode.PREPAID:
         owes = -(-owes // STEP_KOPECKS) * STEP_KOPECKS
@@ -116,7 +120,7 @@ def _pay(db: Session, habit: _Habit, now: datetime) -> None:
         method=habit.method if in_portal else PaymentMethod.CASH,
         state=PaymentState.PENDING,
         card_id=habit.card_id if in_portal else None,
-        key=f"by-hand:{habit.account_id}:{now:%Y-%m-%d}",
+        key=key,
         created_at=now,
         gateway_key=uuid.uuid4().hex,
     )

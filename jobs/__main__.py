@@ -1,5 +1,7 @@
 """`python -m jobs worker`: background work in a process of its own, beside the ones that serve screens. Several may run."""
 
+import logging
+import os
 import signal
 import sys
 
@@ -24,7 +26,9 @@ def main() -> int:
     print("Working. Stop with Ctrl-C.", file=sys.stderr)
     signal.sigwait(stops)
     loop.stop()
-    return 0
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(0)  # whatever hangs in somebody else's answer is found again from rows; a process that was told to end does
 
 
 if __name__ == "__main__":

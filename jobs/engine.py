@@ -21,21 +21,33 @@ from actions.autopay_runs import plan, sweep, waiting_rules
 from actions.demo_clock import moving
 from db import database, reading, slots
 from db.workflows import make_workflow_engine
-from jobs.running import in_hand, keep, run
+from jobs.running import in_hand, keep, quiet, run
 from jobs.schedule import JOBS, Job
 from seed.reset import resetting
 
 VERSION = "1"
 """Workflows of another version are left to processes of that version; it is raised when a workflow changes its steps."""
 TIME_ZONE = "Europe/Moscow"
-QUEUE, AUTOPAY = "background", "autopay"
+QUEUE, LONG, AUTOPAY = "background", "long", "autopay"
+TAKE_LONG = frozenset({"billing", "blocking", "look_ahead", "monthly", "figures"})
+"""Done one after the other in a queue of their own: with many customers they would keep what is due every minute waiting."""
 ROUNDS = 25
 """How many batches one errand of autopay takes: the queue is looked at twice a second, and each look may cost half of one."""
 REAP_SECONDS = 10
+GRACE = 3.0
+"""Seconds in which a process that was told to end may finish what it has begun."""
+ENDS_WITHIN = 25.0
+"""Seconds: a call of the bank that was begun has 20."""
 KEPT = timedelta(days=7)
 """How long the engine remembers what it has done."""
 _log = logging.getLogger("kabinet.engine")
 _stopping = threading.Event()
+_told_at = 0.0
+
+
+def _enough() -> bool:
+    """Whether this process was told to end, and has had its time to finish."""
+    return _stopping.is_set() and time.monotonic() - _told_at > GRACE
 
 
 def scheduled() -> tuple[Job, ...]:
@@ -57,7 +69,7 @@ def fire(scheduled_at: datetime, name: str) -> None:
 @DBOS.step(name="do")
 def _do(name: str, key: str) -> int:
     job = next((job for job in JOBS if job.name == name), None)
-    return 0 if job is None else run(job, worker=DBOS.executor_id or "", key=key)
+    return 0 if job is None else run(job, worker=DBOS.executor_id or "", key=key, enough=_enough)
 
 
 def _autopay(scheduled_at: datetime) -> None:
@@ -88,7 +100,7 @@ def autopay_errand(name: str) -> int:
     looked_at = 0
     for number in range(ROUNDS):
         batch = f"{name}:{number}"
-        claimed = 0 if _stopping.is_set() else _claim(batch)
+        claimed = 0 if _stopping.is_set() or resetting() or moving() else _claim(batch)
         if not claimed:
             break
         _charge(batch)
@@ -106,7 +118,7 @@ def _claim(batch: str) -> int:
 def _charge(batch: str) -> int:
     started_at = clock.now()
     with in_hand():
-        over = autopaying.charge(batch)
+        over = autopaying.charge(batch, enough=_enough)
     keep(AUTOPAY, key=batch, worker=DBOS.executor_id or "", started_at=started_at, items=over)
     return over
 
@@ -136,6 +148,7 @@ class Engine:
         DBOS.launch()
         one_writer = own.dialect.name == "sqlite"
         DBOS.register_queue(QUEUE, worker_concurrency=2 if one_writer else 4)
+        DBOS.register_queue(LONG, worker_concurrency=1)
         # One errand at a time: two would take the time from this process's screens and be hardly quicker. More processes are.
         DBOS.register_queue(AUTOPAY, worker_concurrency=1, polling_interval_sec=0.5)
         DBOS.apply_schedules(
@@ -146,7 +159,7 @@ class Engine:
                     "schedule": job.cron,
                     "context": job.name,
                     "cron_timezone": TIME_ZONE,
-                    "queue_name": QUEUE,
+                    "queue_name": LONG if job.name in TAKE_LONG else QUEUE,
                 }
                 for job in scheduled()
             ]
@@ -155,10 +168,13 @@ class Engine:
         threading.Thread(target=self._reap, name="kabinet-reaper", daemon=True).start()
 
     def stop(self) -> None:
-        """Begin nothing more; what is under way is finished within seconds, or taken over by the next process."""
+        """Begin nothing more; what is under way comes to an end within the bank's patience, or is taken over by the next."""
+        global _told_at
+        _told_at = time.monotonic()
         _stopping.set()
         DBOS.destroy(workflow_completion_timeout_sec=5)
-        if self._slot is not None:
+        # While something is still being done here, the place stays taken: nobody else is to do the same beside it.
+        if self._slot is not None and quiet(ENDS_WITHIN):
             self._slot.let_go()
 
     def _reap(self) -> None:

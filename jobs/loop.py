@@ -7,9 +7,10 @@ crash left is found by the next round. The threads never die of an exception.
 import logging
 import os
 import threading
+import time
 
 from actions.demo_clock import moving
-from jobs.engine import Engine
+from jobs.engine import ENDS_WITHIN, Engine
 from jobs.living import watch
 from jobs.running import run
 from jobs.schedule import AT_THE_GATEWAY, BY_MAIL, JOBS, Job
@@ -41,19 +42,24 @@ class Loop:
     def __init__(self) -> None:
         self._stopping = threading.Event()
         self._engine: Engine | None = None
+        self._lanes: list[threading.Thread] = []
 
     def start(self) -> None:
-        for name, jobs in lanes():
-            threading.Thread(target=self._work, args=(jobs,), name=name, daemon=True).start()
+        self._lanes = [threading.Thread(target=self._work, args=(jobs,), name=name, daemon=True) for name, jobs in lanes()]
+        for lane in self._lanes:
+            lane.start()
         if settings().is_demo:
             threading.Thread(target=watch, args=(self._stopping,), name="kabinet-clock", daemon=True).start()
         threading.Thread(target=self._start_engine, name="kabinet-engine", daemon=True).start()
 
     def stop(self) -> None:
-        """Let the round under way finish and begin no other."""
+        """Let the round under way finish and begin no other: a letter that was handed over is written down as sent."""
         self._stopping.set()
         if self._engine is not None:
             self._engine.stop()
+        until = time.monotonic() + ENDS_WITHIN
+        for lane in self._lanes:
+            lane.join(max(0.0, until - time.monotonic()))
 
     def _start_engine(self) -> None:
         """Beside the first visitors, and again when the database would not have it yet."""
@@ -71,6 +77,9 @@ class Loop:
     def _work(self, jobs: tuple[Job, ...]) -> None:
         worker = f"loop-{os.getpid()}"
         while not self._stopping.wait(EVERY_SECONDS):
-            if not resting():
-                for job in jobs:
-                    run(job, worker=worker)
+            try:
+                if not resting():
+                    for job in jobs:
+                        run(job, worker=worker, enough=self._stopping.is_set)
+            except Exception:
+                _log.exception("the background could not see whether it should rest; it looks again")

@@ -3,7 +3,7 @@
 import logging
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -24,13 +24,13 @@ def quiet(seconds: float) -> bool:
         return _nobody.wait_for(lambda: _in_hand == 0, timeout=seconds)
 
 
-def run(job: Job, *, worker: str, key: str | None = None) -> int:
+def run(job: Job, *, worker: str, key: str | None = None, enough: Callable[[], bool] = lambda: False) -> int:
     """Do what is due of a job now; returns how many things were done. A failure is logged and kept, and raised to nobody.
 
-    What did nothing leaves no record: most firings find nothing to do.
+    What did nothing leaves no record: most firings find nothing to do. When it is `enough` no other round is begun.
     """
     with in_hand():
-        return _run(job, worker, key or uuid.uuid4().hex)
+        return _run(job, worker, key or uuid.uuid4().hex, enough)
 
 
 @contextmanager
@@ -47,10 +47,12 @@ def in_hand() -> Iterator[None]:
             _nobody.notify_all()
 
 
-def _run(job: Job, worker: str, key: str) -> int:
+def _run(job: Job, worker: str, key: str, enough: Callable[[], bool]) -> int:
     started_at, items, trouble = clock.now(), 0, ""
     try:
         for _ in range(ROUNDS):
+            if enough():
+                break
             done = job.work(clock.now())
             items += done
             if not done:

@@ -283,7 +283,7 @@ def forecast(
                 each.paid = 0
         if account.billed_after_hour and going.next_on == on:
             for each in _in_turn(running):
-                if each.next_on is not None and each.rule.draft.trigger is not AutopayTrigger.BILL:
+                if each.next_on is not None and (each.retry_period or not _waits_for_the_bill(each.rule.draft)):
                     run(each, on)
         while going.next_on <= on:
             going.bill(on)
@@ -293,6 +293,13 @@ def forecast(
             if not each.by_threshold:
                 run(each, on)
     return going.events
+
+
+def _waits_for_the_bill(draft: RuleDraft) -> bool:
+    """What a calendar rule pays is not known before billing, but for a fixed sum on a day of the month."""
+    if draft.trigger is AutopayTrigger.MONTHLY:
+        return draft.amount_kind is not AutopayAmount.FIXED
+    return draft.trigger is AutopayTrigger.BILL
 
 
 def _in_turn(running: Sequence[_Running]) -> list[_Running]:

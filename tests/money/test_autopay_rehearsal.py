@@ -206,16 +206,22 @@ def test_what_is_foretold_is_what_happens(
     assert status is (AccountStatus.ACTIVE if rules else AccountStatus.BLOCKED)
 
 
-def test_in_the_east_the_hour_of_autopay_comes_before_billing(db: sa.Engine, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("kind", "amount", "happens"),
+    [
+        (FIXED, 20_000, [("autopay", 20_000), ("charge", 86_400), ("autopay", 10_000)]),
+        (UP_TO, 100_000, [("charge", 86_400), ("autopay", 106_400)]),
+    ],
+)
+def test_in_the_east_the_hour_of_autopay_comes_before_billing_and_what_depends_on_it_waits(
+    db: sa.Engine, monkeypatch: pytest.MonkeyPatch, kind: AutopayAmount, amount: int, happens: list[tuple[str, int]]
+):
     life = Life(monkeypatch, BillingMode.PREPAID, 80_000, AccountStatus.ACTIVE, "RU-PRI")
-    life.rule(MONTHLY, UP_TO, 100_000, day_of_month=1)
-    life.rule(THRESHOLD, FIXED, 10_000, threshold_kopecks=20_000)
+    life.rule(MONTHLY, kind, amount, day_of_month=1)
+    if kind is FIXED:
+        life.rule(THRESHOLD, FIXED, 10_000, threshold_kopecks=20_000)
     foretold = life.foretold()
-    assert foretold[:3] == [
-        (date(2026, 2, 1), "autopay", 20_000),
-        (date(2026, 2, 1), "charge", 86_400),
-        (date(2026, 2, 1), "autopay", 10_000),
-    ]
+    assert foretold[: len(happens)] == [(date(2026, 2, 1), *each) for each in happens]
     assert life.lived() == foretold
 
 

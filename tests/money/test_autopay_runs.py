@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 import clock
 from actions import perform
-from actions.autopay import resume_autopay_rule
+from actions.autopay import delete_autopay_rule, resume_autopay_rule, save_autopay_rule
 from actions.autopay_runs import plan, sweep
 from actions.autopaying import charge, claim, run_due
 from actions.ledger import post
@@ -442,6 +442,86 @@ def test_a_month_is_not_lost_to_an_account_that_was_busy_until_the_next(
     mine = [run.period for run in every_run() if run.rule_id == monthly]
     assert mine == ["2026-03"]
     assert the_rule(monthly).due_at == datetime(2026, 4, 30, 6, tzinfo=UTC)
+
+
+def saved_again(home: Home, rule_id: int | None, **more: Any) -> int:
+    """What the form does when a rule by day is saved."""
+    return perform(
+        save_autopay_rule,
+        visitor=home.visitor,
+        rule_id=rule_id,
+        account_id=home.account_id,
+        card_id=more.pop("card_id", home.card_id),
+        trigger=AutopayTrigger.MONTHLY,
+        amount_kind=more.pop("amount_kind", AutopayAmount.FIXED),
+        amount_kopecks=50_000,
+        consent=True,
+        **more,
+    )
+
+
+def test_a_rule_that_is_given_another_card_while_it_is_being_tried_again_keeps_its_tries(home: Home):
+    rule_id = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
+    home.on(10)
+    home.works()
+    assert told() == [(NoticeEvent.AUTOPAY_FAILED, "2026-03-11")]
+    home.on(10, hour=9)
+    saved_again(home, rule_id, day_of_month=10)
+    home.live(days=3)
+    assert [run[:3] for run in runs()] == [("2026-03", 1, AutopayResult.DECLINED), ("2026-03", 2, AutopayResult.SUCCEEDED)]
+
+
+def test_a_day_on_which_nothing_was_due_is_no_reason_not_to_pay_on_a_later_one(home: Home):
+    rule_id = saved_again(home, None, day_of_month=10, amount_kind=AutopayAmount.DUE)
+    home.on(10)
+    home.works()
+    home.on(12)
+    home.moves(-40_000)
+    saved_again(home, rule_id, day_of_month=20, amount_kind=AutopayAmount.DUE)
+    home.live(days=10)
+    assert [run[:3] for run in runs()] == [("2026-03", 1, AutopayResult.SKIPPED), ("2026-03", 2, AutopayResult.SUCCEEDED)]
+
+
+def test_a_rule_set_up_in_the_place_of_one_that_has_paid_does_not_pay_the_month_again(home: Home):
+    rule_id = home.rule(day_of_month=10)
+    home.on(10)
+    home.works()
+    home.on(10, hour=12)
+    perform(delete_autopay_rule, visitor=home.visitor, rule_id=rule_id)
+    again = saved_again(home, None, day_of_month=10)
+    home.live(days=5)
+    assert charged() == 50_000
+    assert the_rule(again).due_at == datetime(2026, 4, 10, 6, tzinfo=UTC)
+
+
+def test_after_an_outage_of_months_a_try_and_a_later_day_are_not_both_paid(home: Home):
+    rule_id = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
+    home.on(10)
+    home.works()
+    with transaction() as db:
+        rule = db.get_one(AutopayRule, rule_id)
+        rule.card_id = home.card_id
+        db.add(rule)
+    home.on(12, month=7)
+    home.live(days=3)
+    assert [run[:3] for run in runs()] == [("2026-03", 1, AutopayResult.DECLINED), ("2026-07", 1, AutopayResult.SUCCEEDED)]
+    assert the_rule(rule_id).due_at == datetime(2026, 8, 10, 6, tzinfo=UTC)
+
+
+def test_a_period_is_over_when_a_try_that_was_given_up_turns_out_to_have_been_charged(home: Home):
+    rule_id = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
+    home.on(10)
+    home.works()
+    home.on(11)
+    claim("second", home.now)
+    with transaction() as db:  # the first was charged after all
+        first = db.exec(select(AutopayRun).where(col(AutopayRun.attempt) == 1)).one()
+        first.result, first.decline_reason = AutopayResult.SUCCEEDED, None
+        db.add(first)
+    charge("second")
+    home.live(days=8)
+    assert [run[1:3] for run in runs()] == [(1, AutopayResult.SUCCEEDED), (2, AutopayResult.DECLINED)]
+    assert the_rule(rule_id).due_at == datetime(2026, 4, 10, 6, tzinfo=UTC)
 
 
 # --- rules that cannot run any more ---------------------------------------------------------------------

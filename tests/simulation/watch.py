@@ -97,10 +97,12 @@ class Standing:
     balance_kopecks: int
 
     def moment(self, month: date) -> tuple[date, datetime]:
-        """The day of a calendar rule in that month, and the moment from which it is due. A bill is paid once it is there."""
+        """The day of a calendar rule in that month, and the moment from which it is due. A bill is paid once it is there, and
+        so is whatever depends on it on that day."""
         day = clamp_day(month, BILLING_DAY if self.rule.trigger is AutopayTrigger.BILL else self.rule.day_of_month or 1)
         due = moment_on(day, self.zone)
-        if self.rule.trigger is AutopayTrigger.BILL:
+        depends = self.rule.amount_kind is not AutopayAmount.FIXED and day == month
+        if self.rule.trigger is AutopayTrigger.BILL or depends:
             due = max(due, month_begins_at(month) + RUN_AFTER)
         return day, due
 
@@ -259,8 +261,10 @@ class RunsWatch:
         now = run.ran_at.astimezone(ZoneInfo(was.zone))
         earlier = self.series[run.rule_id, run.period]
         check(run.attempt == len(earlier) + 1, f"{run.said}: there were {len(earlier)} tries before")
-        if earlier:
+        if earlier and was.rule.changed_at < (earlier[-1].settled_at or earlier[-1].ran_at):
             self._retry_is_right(run, earlier, was, now)
+        elif earlier:
+            self._tried_again_as_changed(run, earlier, was)
         elif rule.trigger is AutopayTrigger.THRESHOLD:
             last = self.newest.get(run.rule_id)
             twice = (
@@ -307,6 +311,16 @@ class RunsWatch:
         )
         del now
 
+    def _tried_again_as_changed(self, run: Run, earlier: list[Run], was: "Standing") -> None:
+        """The person has changed the rule since: it is tried again as it would have been, or on the new day."""
+        check(all(each.result not in PAID for each in earlier), f"{run.said}: {earlier[-1].said} was enough")
+        due = []
+        if len(earlier) <= len(operator().autopay.retry_days):
+            due.append(self._retry_due(earlier, was)[0])
+        if len(run.period) == len("2025-03"):
+            due.append(was.moment(date.fromisoformat(f"{run.period}-01"))[1])
+        check(bool(due) and run.ran_at >= min(due), f"{run.said}: nothing was due before {due}")
+
     def _retry_due(self, earlier: list[Run], held: "Standing") -> tuple[datetime, datetime]:
         """When the next try after these declines is due: so many days after the first, and not on the day of the last one.
 
@@ -352,6 +366,7 @@ class RunsWatch:
             if newest is not None and newest.result is AutopayResult.DECLINED and newest.settled_at is not None:
                 earlier = self.series[newest.rule_id, newest.period]
                 goes_on = held.rule.changed_at <= newest.settled_at and len(earlier) <= len(operator().autopay.retry_days)
+                goes_on = goes_on and all(each.result not in PAID for each in earlier)
                 if goes_on and held.wants_money:
                     due = self._retry_due(earlier, held)[1]
                     check(due + LATER > now, f"rule {held.rule.id}: the try that was due at {due} was forgotten")
@@ -369,8 +384,9 @@ class RunsWatch:
         zone = ZoneInfo(held.zone)
         if due < self.began_at or rule.changed_at.astimezone(zone).date() >= day:
             return
+        of_month = [run for run in self.of_account[rule.billing_account_id] if run.period == f"{month:%Y-%m}"]
         check(
-            (rule.id, f"{month:%Y-%m}") in self.series,
+            (rule.id, f"{month:%Y-%m}") in self.series or any(run.result in PAID for run in of_month),
             f"rule {rule.id} ({rule.trigger.value}, day {rule.day_of_month}): {day} has passed, and it did not run",
         )
         self.figures["days of rules that were kept"] += 1
