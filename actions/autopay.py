@@ -1,14 +1,16 @@
 """Setting up autopay rules, pausing, resuming and deleting them, and changing the card they charge."""
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 import clock
-from actions.autopay_runs import forget_plan
+from actions.autopay_runs import forget_plan, moment_on, planned_on
 from actions.cards import usable
 from actions.performing import action
 from db import access
-from models import AutopayRule
+from models import AutopayRule, BillingAccount, Region
 from rules.autopay import RuleDraft, check_draft, conflicts
 from rules.refusals import ConsentMissing, NotAllowed, RulesConflict
 from rules.terms import AutopayAmount, AutopayState, AutopayTrigger, Right
@@ -82,9 +84,8 @@ def save_autopay_rule(
     rule.threshold_kopecks, rule.day_of_month = draft.threshold_kopecks, draft.day_of_month
     rule.amount_kopecks, rule.monthly_ceiling_kopecks = draft.amount_kopecks, draft.monthly_ceiling_kopecks
     rule.consent_at = rule.changed_at = now
-    by_month = trigger is not AutopayTrigger.THRESHOLD and len(rule.due_period) == len("2025-03")
-    if not (rule.state is AutopayState.ACTIVE and by_month):
-        forget_plan(rule)  # unless what was declined is being tried again: with another card it may well succeed
+    if not _is_still_due(db, rule, now):
+        forget_plan(rule)
     try:
         with db.begin_nested():
             db.add(rule)
@@ -97,6 +98,18 @@ def save_autopay_rule(
             raise
         raise RulesConflict(trigger=standing) from None
     return rule.id
+
+
+def _is_still_due(db: Session, rule: AutopayRule, now: datetime) -> bool:
+    """Whether a changed rule is being tried again, or was put off, for a month whose day has come: another card may well do."""
+    if rule.state is not AutopayState.ACTIVE or rule.trigger is AutopayTrigger.THRESHOLD:
+        return False
+    if len(rule.due_period) != len("2025-03"):
+        return False
+    of_account = select(Region.time_zone).join(BillingAccount, col(BillingAccount.region_code) == col(Region.code))
+    with db.no_autoflush:  # the change is written where its conflicts are looked after
+        zone = db.exec(of_account.where(col(BillingAccount.id) == rule.billing_account_id)).one()
+    return moment_on(planned_on(rule, rule.due_period), zone) <= now
 
 
 @action("pause_autopay_rule")

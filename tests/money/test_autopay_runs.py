@@ -471,6 +471,18 @@ def test_a_rule_that_is_given_another_card_while_it_is_being_tried_again_keeps_i
     assert [run[:3] for run in runs()] == [("2026-03", 1, AutopayResult.DECLINED), ("2026-03", 2, AutopayResult.SUCCEEDED)]
 
 
+def test_a_rule_that_is_moved_to_a_later_day_while_it_is_being_tried_again_waits_for_that_day(home: Home):
+    rule_id = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
+    home.on(10)
+    home.works()
+    home.on(10, hour=9)
+    saved_again(home, rule_id, day_of_month=25)
+    home.live(days=14)
+    assert [run[:3] for run in runs()] == [("2026-03", 1, AutopayResult.DECLINED)]
+    home.live(days=2)
+    assert [run[:3] for run in runs()][1:] == [("2026-03", 2, AutopayResult.SUCCEEDED)]
+
+
 def test_a_day_on_which_nothing_was_due_is_no_reason_not_to_pay_on_a_later_one(home: Home):
     rule_id = saved_again(home, None, day_of_month=10, amount_kind=AutopayAmount.DUE)
     home.on(10)
