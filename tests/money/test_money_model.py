@@ -146,6 +146,8 @@ class Bank:
 
 SUMS = st.integers(5_000, 60_000)
 PLACES = st.integers(0, 2)
+LUCK = st.sampled_from(["", "lost", "two look"])
+"""What happens to an answer of the bank while somebody waits for it."""
 
 
 class Money(RuleBasedStateMachine):
@@ -220,7 +222,7 @@ class Money(RuleBasedStateMachine):
         sums=st.dictionaries(PLACES, SUMS, min_size=1, max_size=2),
         how=st.sampled_from(["good", "bad", "page"]),
         keep=st.booleans(),
-        key=st.integers(0, 30),
+        key=st.integers(0, 15),
     )
     def begins_a_payment(self, who: int, sums: dict[int, int], how: str, keep: bool, key: int) -> None:
         mine = {self.accounts[place]: kopecks for place, kopecks in sums.items() if (place == 2) == (who == 1)}
@@ -251,8 +253,8 @@ class Money(RuleBasedStateMachine):
     @rule(
         who=st.integers(0, 1),
         kopecks=st.sampled_from([5_000, 20_000, 60_000]),
-        key=st.integers(100, 120),
-        luck=st.sampled_from(["", "lost", "two look"]),
+        key=st.integers(100, 110),
+        luck=LUCK,
     )
     def pays_at_once(self, who: int, kopecks: int, key: int, luck: str) -> None:
         """What happens most: a saved card, and the screen that looks after it. The answer may be lost or come to two at once."""
@@ -296,10 +298,11 @@ class Money(RuleBasedStateMachine):
         reconcile(self.now)
         settle_refunds(self.now)
 
-    @rule(place=PLACES, kopecks=st.integers(1, 40_000), floor=st.booleans())
+    @rule(place=PLACES, kopecks=st.one_of(st.just(0), st.integers(1, 40_000)), floor=st.booleans())
     def something_is_charged(self, place: int, kopecks: int, floor: bool) -> None:
-        """A fee that must be paid, or an option that must be covered by what is there."""
+        """A fee that must be paid, or an option that must be covered by what is there; so much, or (0) a kopeck more than that."""
         account_id, there = self.accounts[place], self._balance(self.accounts[place])
+        kopecks = kopecks or max(there, 0) + 1
         code = TransferCode.OPTION_FEE if floor else TransferCode.PLAN_FEE
         try:
             with transaction() as db:
@@ -342,7 +345,7 @@ class Money(RuleBasedStateMachine):
 
     @precondition(lambda self: self.payments)
     @rule(data=st.data(), kopecks=st.one_of(st.just(0), st.integers(1, 70_000)), key=st.integers(0, 20), settle=st.booleans(),
-          luck=st.sampled_from(["", "lost", "two look"]))  # fmt: skip
+          luck=LUCK)  # fmt: skip
     def staff_give_money_back(self, data: st.DataObject, kopecks: int, key: int, settle: bool, luck: str) -> None:
         """So much, or (0) the whole; and perhaps they wait for the end of it."""
         paid = [id_ for id_, state in sorted(self._states("payment").items()) if state == "succeeded" or not settle]
@@ -350,13 +353,29 @@ class Money(RuleBasedStateMachine):
         account_id = data.draw(st.sampled_from(sorted(self.payments[id_][1])))
         self._given_back(id_, account_id, kopecks, key=f"r{key}", settle=settle, luck=luck)
 
-    @rule(who=st.integers(0, 1), key=st.integers(200, 240))
-    def pays_spends_the_points_and_gets_the_money_back(self, who: int, key: int) -> None:
+    @rule(who=st.integers(0, 1), key=st.integers(200, 240), luck=LUCK)
+    def pays_spends_the_points_and_gets_the_money_back(self, who: int, key: int, luck: str) -> None:
         self.pays_at_once(who=who, kopecks=60_000, key=key, luck="")
         known = self.wishes.get((who, f"k{key}"))
         if known is not None:
             self.spends_points(who=who, points=0, key=key, place=who * 2)
-            self._given_back(known[0], self.accounts[who * 2], 0, key=f"r{who}:{key}", settle=True, luck="")
+            self._given_back(known[0], self.accounts[who * 2], 0, key=f"r{who}:{key}", settle=True, luck=luck)
+
+    @rule(who=st.integers(0, 1), key=st.integers(300, 320), points=st.integers(1, 40))
+    def pays_on_two_days_and_spends_some_points(self, who: int, key: int, points: int) -> None:
+        for day in (0, 1):
+            self.pays_at_once(who=who, kopecks=60_000, key=key + 100 * day, luck="")
+            self.time_passes_and_the_background_works(minutes=1_500)
+        self.spends_points(who=who, points=points, key=key, place=who * 2)
+
+    @precondition(lambda self: self.payments)
+    @rule(data=st.data(), key=st.integers(0, 20))
+    def staff_ask_twice_for_the_whole(self, data: st.DataObject, key: int) -> None:
+        """A refund that is still under way, and another of the same money."""
+        id_ = data.draw(st.sampled_from(sorted(self.payments)))
+        account_id = data.draw(st.sampled_from(sorted(self.payments[id_][1])))
+        for again in ("", " again"):
+            self._given_back(id_, account_id, 0, key=f"w{key}{again}", settle=False, luck="")
 
     def _given_back(self, id_: int, account_id: int, kopecks: int, *, key: str, settle: bool, luck: str) -> None:
         kopecks = kopecks or self.payments[id_][1][account_id]
@@ -546,7 +565,7 @@ FAULTS = {
     "the floor is not looked at": (
         "actions.ledger",
         "    enough = [] if floor_kopecks is None else",
-        "    enough = [] if floor_kopecks is None or amount_kopecks > 20_000 else",
+        "    enough = [] if floor_kopecks is None or amount_kopecks > 5_000 else",
     ),
     "pending refunds do not count": (
         "actions.refunds",

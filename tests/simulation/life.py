@@ -171,7 +171,7 @@ class Life:
     def _come_by(self, *, last: bool) -> None:
         """Everything that the background does at this time of the day."""
         self.bank.weather = CLOSED if self.now < self.closed_until else ROUGH if self.rough else WELL
-        if self.bank.weather is CLOSED or self.now < self.off_until:
+        if self.bank.weather is not WELL or self.now < self.off_until:  # of a rough day's few rounds each may fail by chance
             self.well_since = self.now
         if self.now < self.off_until:
             return
