@@ -300,7 +300,7 @@ class Money(RuleBasedStateMachine):
 
     @rule(place=PLACES, kopecks=st.one_of(st.just(0), st.integers(1, 40_000)), floor=st.booleans())
     def something_is_charged(self, place: int, kopecks: int, floor: bool) -> None:
-        """A fee that must be paid, or an option that must be covered by what is there; so much, or (0) a kopeck more than that."""
+        """A fee that must be paid, or an option that must be covered by what is there; so much, or (0) one kopeck more."""
         account_id, there = self.accounts[place], self._balance(self.accounts[place])
         kopecks = kopecks or max(there, 0) + 1
         code = TransferCode.OPTION_FEE if floor else TransferCode.PLAN_FEE
