@@ -13,6 +13,7 @@ from db import reading, transaction
 from db.check import faults
 from models import Attachment, BillingAccount, Customer, DemoPersona, LedgerAccount, Payment, PaymentPart
 from rules.terms import AccountStatus, AutopayState, BillingMode, PaymentMethod
+from settings import operator
 from tests.money.world import World, at
 
 BILLED = at("2026-03-01 00:30")
@@ -106,3 +107,20 @@ def test_who_was_blocked_and_pays_works_again(lives: March):
         assert (
             db.exec(select(LedgerAccount.balance_kopecks).where(col(LedgerAccount.billing_account_id) == account_id)).one() == 0
         )
+
+
+def test_a_moment_that_is_lived_again_pays_nobody_twice(db: sa.Engine, monkeypatch: pytest.MonkeyPatch):
+    most = operator().payments.most_kopecks
+    with transaction() as session:
+        world = World(session)
+        account = billed(world, paid_at="2026-02-10")[1]
+        world.charge(account, 2 * most, BILLED)  # more than one payment may be: it owes after it, too
+    for day in range(1, 32):
+        now = datetime(2026, 3, day, 7, 5, tzinfo=UTC)
+        monkeypatch.setattr(clock, "now", lambda now=now: now)
+        for _ in range(2):
+            pay_by_hand(now, personas_too=False)
+    with reading() as session:
+        paid = session.exec(select(Payment.amount_kopecks).where(col(Payment.created_at) >= BILLED)).all()
+        assert faults(session.connection()) == []
+    assert paid == [most]

@@ -17,8 +17,8 @@ import clock
 from db import reading, slots, transaction
 from db.check import faults
 from integrations.test_bank import Behaviour
-from models import AutopayRule, AutopayRun, BankCard, Customer, JobRun, Notice
-from rules.terms import AutopayResult, CardBrand
+from models import AutopayRule, AutopayRun, BankCard, ClockMove, Customer, JobRun, Notice
+from rules.terms import AutopayResult, CardBrand, MoveState
 from tests.money.bank import FAR, bank
 from tests.money.world import World
 
@@ -34,9 +34,10 @@ class Workers:
         self._url, self.ticks = url, folder / "ticks"
         self._alive: list[subprocess.Popen[str]] = []
 
-    def start(self, *, at_the_bank: float = 0.0) -> subprocess.Popen[str]:
+    def start(self, *, at_the_bank: float = 0.0, long_work: float = 0.0, in_a_batch: int = 1000) -> subprocess.Popen[str]:
+        how = (at_the_bank, self.ticks, long_work, in_a_batch)
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.engine.worker", str(at_the_bank), str(self.ticks)],
+            [sys.executable, "-m", "tests.engine.worker", *map(str, how)],
             cwd=ROOT,
             env=os.environ | {"DATABASE_URL": self._url, "KABINET_MODE": "demo"},
             stdout=subprocess.PIPE,
@@ -159,6 +160,55 @@ def test_stopping_lets_what_is_under_way_finish_and_the_next_start_goes_on(worke
             db.add(rule)
     workers.ready(workers.start())
     wait_until(lambda: settled() == 2 * RULES)
+
+
+def test_a_worker_that_is_told_to_end_does_so_soon_however_much_is_left_and_another_goes_on(workers: Workers):
+    due_rules()
+    first = workers.ready(workers.start(at_the_bank=2.0))  # two at a time, four seconds each: twenty-four for all
+    wait_until(lambda: bank().charges())
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(15) == 0
+    assert 0 < settled() < RULES
+    workers.ready(workers.start())
+    wait_until(lambda: settled() == RULES)
+    assert each_was_charged_once()
+
+
+def test_work_that_takes_long_keeps_nothing_waiting_that_is_due_every_minute(workers: Workers):
+    due_rules()
+    workers.ready(workers.start(long_work=3.0))
+    wait_until(lambda: settled() == RULES)
+    workers.ticks.write_text("")
+    time.sleep(5)
+    assert workers.ticks.read_text().count("tick") >= 3
+
+
+def test_nothing_is_charged_while_a_demo_is_moved_through_time_and_all_is_afterwards(workers: Workers):
+    with transaction() as db:
+        now = clock.now()
+        db.add(ClockMove(state=MoveState.RUNNING, from_at=now, to_at=now + timedelta(days=1), lived_until_at=now))
+    due_rules()
+    workers.ready(workers.start())
+    time.sleep(3)
+    assert bank().charges() == []
+    assert not workers.ticks.exists()
+    with transaction() as db:
+        db.execute(sa.update(ClockMove).values(state=MoveState.DONE))
+    wait_until(lambda: settled() == RULES)
+    assert each_was_charged_once()
+
+
+def test_an_errand_under_way_rests_when_a_demo_begins_to_be_moved(workers: Workers):
+    due_rules()
+    workers.ready(workers.start(at_the_bank=0.2, in_a_batch=4))
+    wait_until(lambda: bank().charges())
+    with transaction() as db:
+        now = clock.now()
+        db.add(ClockMove(state=MoveState.RUNNING, from_at=now, to_at=now + timedelta(days=1), lived_until_at=now))
+    wait_until(lambda: not pending())
+    done = settled()
+    time.sleep(1.5)
+    assert settled() == done < RULES, "what was claimed is finished, and no more is claimed"
 
 
 def test_a_restart_of_the_database_in_mid_run_loses_nothing_and_the_worker_goes_on(workers: Workers, db: sa.Engine):

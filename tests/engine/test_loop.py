@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from datetime import datetime
 
 import pytest
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import select
 
 from db import reading
-from jobs import loop
+from jobs import living, loop
 from jobs.engine import scheduled
 from jobs.running import ROUNDS, run
 from jobs.schedule import JOBS, Job
@@ -85,3 +86,37 @@ def test_the_loop_goes_on_after_a_failure_and_stops_when_told(db: sa.Engine, mon
     for worker in workers:
         worker.join(10)
     assert not any(worker.is_alive() for worker in workers)
+
+
+def test_the_loop_and_the_watch_over_the_clock_outlive_an_error_of_the_database(
+    db: sa.Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    done = threading.Event()
+
+    def work(now: datetime) -> int:
+        done.set()
+        return 0
+
+    monkeypatch.setattr(loop, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(living, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(loop, "JOBS", (Job("provisioning", OFTEN, work),))
+    monkeypatch.setattr(loop.Loop, "_start_engine", lambda _self: None)
+    with db.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE clock_move RENAME TO clock_move_away")
+        connection.exec_driver_sql("ALTER TABLE demo_clock RENAME TO demo_clock_away")
+    running = loop.Loop()
+    running.start()
+    try:
+        for complaint in ("could not see whether it should rest", "the demo's clock could not be moved"):
+            until = time.monotonic() + 20
+            while complaint not in caplog.text:
+                assert time.monotonic() < until, complaint
+                time.sleep(0.01)
+        assert not done.is_set()
+        with db.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE clock_move_away RENAME TO clock_move")
+            connection.exec_driver_sql("ALTER TABLE demo_clock_away RENAME TO demo_clock")
+        assert done.wait(20)
+        assert {"kabinet-jobs", "kabinet-clock"} <= {thread.name for thread in threading.enumerate()}
+    finally:
+        running.stop()

@@ -1,7 +1,8 @@
 """A process that does background work, for tests: the engine alone, with a bank that takes its time, and one job of its own.
 
-`python -m tests.engine.worker SECONDS_AT_THE_BANK TICKS`: autopay fires every second; so does a job that writes a line into the
-file TICKS. It says "ready", and stops like the real one when it is told to.
+`python -m tests.engine.worker SECONDS_AT_THE_BANK TICKS SECONDS_OF_LONG_WORK RULES_IN_A_BATCH`: autopay fires every second; so
+does a job that writes a line into the file TICKS; so do, when they take any time, all jobs that take long. It says "ready", and
+stops like the real one when it is told to.
 """
 
 import logging
@@ -9,9 +10,10 @@ import signal
 import sys
 import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from actions import autopay_asking, payments
+from actions import autopay_asking, autopaying, payments
 from integrations.gateway import Charge, Standing
 from integrations.test_bank import TestBank
 from jobs import engine
@@ -47,15 +49,28 @@ class Ticks:
         return int(self._is_done)
 
 
-def main(seconds: float, ticks: Path) -> None:
+class Long:
+    """A job that takes its time whenever it is fired."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def work(self, _now: datetime) -> int:
+        time.sleep(self._seconds)
+        return 0
+
+
+def main(seconds: float, ticks: Path, long: float, batch: int) -> None:
     logging.disable(logging.ERROR)
     autopay_asking.AT_ONCE, autopay_asking.PIECE = 2, 2
+    autopaying.claim = partial(autopaying.claim, most=batch)
     engine.REAP_SECONDS = 1
     payments.gateway_called = lambda _name: SlowBank(seconds)
     tick = Job("tick", EVERY_SECOND, Ticks(ticks).work)
     autopay = next(job for job in JOBS if job.name == engine.AUTOPAY)
-    engine.JOBS = (autopay, tick)
-    engine.scheduled = lambda: (Job(autopay.name, EVERY_SECOND, autopay.work), tick)
+    slow = tuple(Job(name, EVERY_SECOND, Long(long).work) for name in sorted(engine.TAKE_LONG) if long)
+    engine.JOBS = (autopay, tick, *slow)
+    engine.scheduled = lambda: (Job(autopay.name, EVERY_SECOND, autopay.work), tick, *slow)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     running = engine.Engine()
     running.start()
@@ -65,4 +80,4 @@ def main(seconds: float, ticks: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), Path(sys.argv[2]))
+    main(float(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
