@@ -43,15 +43,24 @@ def show_list(
         st.info(t("autopay.no_usable_cards" if cards else "autopay.no_cards"), icon=":material/credit_card:")
         if st.button(t("cards.attach"), type="primary", icon=":material/add_card:", key="autopay_attach_card"):
             st.switch_page("pages/account/cards.py")
-    with st.grid(2, min_column_width=330, gap="small"):
-        for rule in rules:
-            outlook = known.get(rule.account_id)
-            show_rule(rule, outlook, can_change_card=bool(usable), today=today, time_zone=visitor.time_zone)
-        if len(rules) == 1 and words.runs(rules[0]) and rules[0].account_id in known:
-            with st.container(gap="small"):
-                show_balance(known[rules[0].account_id], ways_of(known[rules[0].account_id]))
     ahead = words.upcoming(rules, known)
-    left, right = st.columns([3, 2], gap="large") if ahead and cards else (st.container(), st.container())
+
+    def rule_card(rule: Rule, *, in_a_row: bool) -> None:
+        show_rule(rule, known.get(rule.account_id), can_change_card=bool(usable), today=today, time_zone=visitor.time_zone,
+                  in_a_row=in_a_row)  # fmt: skip
+
+    if len(rules) == 1 and words.runs(rules[0]) and rules[0].account_id in known:  # there is room for what it leads to
+        outlook = known[rules[0].account_id]
+        left, right = st.columns(2, gap="large")
+        with left:
+            rule_card(rules[0], in_a_row=False)
+        with right, st.container(gap="small"):
+            show_balance(outlook, ways_of(outlook))
+    else:
+        with st.grid(2, min_column_width=330, gap="small"):
+            for rule in rules:
+                rule_card(rule, in_a_row=True)
+        left, right = st.columns([3, 2], gap="large") if ahead and cards else (st.container(), st.container())
     if ahead:
         with left:
             words.show_upcoming(ahead, today)

@@ -93,7 +93,7 @@ def test_plans_and_options_of_one_account_are_named_and_the_smallest_are_put_tog
     assert set(seen.figure.data[0].marker.color[:-1]) == {colour(PALETTE, "service.tv")}
     assert len(seen.figure.data[0].x) == 8
     assert sum(seen.figure.data[0].x) == pytest.approx(sum(kopecks for _, kopecks in rows) / 100)
-    assert seen.title == "Больше всего уходит на «Опция 0» — 8\u00a0%"
+    assert seen.title == "Дороже всего «Опция 0» — 8\u00a0%"
     assert "Остальное — 49,55\u00a0₽" in seen.alt
 
 

@@ -206,7 +206,8 @@ def upcoming(rules: Sequence[Rule], known: Mapping[int, Outlook]) -> list[tuple[
 def show_upcoming(ahead: Sequence[tuple[ForecastEvent, Rule]], today: date) -> None:
     """The next charges of all rules together."""
     total = sum(event.amount_kopecks for event, _ in ahead)
-    st.subheader(t("autopay.upcoming"), anchor=False)
+    with st.container(horizontal=True):  # as that of the cards beside it, so that both stand on one line
+        st.subheader(t("autopay.upcoming"), anchor=False)
     rows = [
         (
             day(event.on, this_year=today.year),
@@ -252,7 +253,9 @@ def what_happened(run: Run, rule: Rule, today: date) -> str:
     return f":material/remove: {said}"
 
 
-def why_paused(rule: Rule) -> str:
+def why_paused(rule: Rule, today: date) -> str:
     """Why a rule stands still, and what to do."""
     reason = rule.pause_reason if rule.pause_reason in PAUSED else "other"
+    if reason == "declined_hard" and rule.card.is_expired(today):
+        reason = "card_expired"
     return t(f"autopay.paused.{reason}", card=card_name(rule.card))

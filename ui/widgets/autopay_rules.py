@@ -85,7 +85,9 @@ def warnings(rule: Rule, today: date) -> None:
     elif not rule.may_pay:
         st.warning(t("autopay.right_lost"), icon=":material/block:")
     elif rule.state is AutopayState.PAUSED:
-        (st.info if rule.pause_reason == "by_person" else st.warning)(words.why_paused(rule), icon=":material/pause_circle:")
+        (st.info if rule.pause_reason == "by_person" else st.warning)(
+            words.why_paused(rule, today), icon=":material/pause_circle:"
+        )
     elif rule.card_removed:
         st.warning(t("autopay.card_removed", card=card), icon=":material/credit_card_off:")
     elif rule.card.is_expired(today):
@@ -95,10 +97,13 @@ def warnings(rule: Rule, today: date) -> None:
         st.warning(t("autopay.card_soon", card=card, day=until), icon=":material/schedule:")
 
 
-def show_rule(rule: Rule, known: Outlook | None, *, can_change_card: bool, today: date, time_zone: str) -> None:
-    """A rule: what it does, when it charges next and why, what it did last, and what may be done to it."""
+def show_rule(rule: Rule, known: Outlook | None, *, can_change_card: bool, today: date, time_zone: str, in_a_row: bool) -> None:
+    """A rule: what it does, when it charges next and why, what it did last, and what may be done to it.
+
+    `in_a_row`: as high as its neighbours.
+    """
     runs_on = words.runs(rule)
-    with st.container(border=True, key=f"autopay_rule_{rule.rule_id}", gap="small", height="stretch"):
+    with st.container(border=True, key=f"autopay_rule_{rule.rule_id}", gap="small", height="stretch" if in_a_row else "content"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(account_title(rule.label, rule.service), width="content")
             icon = ":material/check_circle:" if runs_on else ":material/pause_circle:"
@@ -111,7 +116,8 @@ def show_rule(rule: Rule, known: Outlook | None, *, can_change_card: bool, today
         st.caption(words.what_happened(rule.runs[0], rule, today) if rule.runs else t("autopay.no_runs"))
         links(rule, known)
         refused_here(f"rule_{rule.rule_id}")
-        st.space("stretch")
+        if in_a_row:
+            st.space("stretch")
         buttons(rule, can_change_card=can_change_card, today=today)
 
 

@@ -33,6 +33,9 @@ _STYLE = """<style>
 }}
 .st-key-demo_clock button p {{ font-size: .85rem; white-space: nowrap }}
 
+[data-testid="stButtonGroup"] button {{ min-height: 2.5rem }}
+[data-testid="stButtonGroup"] button[data-selected] {{ color: {link} !important }}
+
 .st-key-door [data-testid="stFormSubmitButton"] button {{
   width: 100%; background: {act}; border-color: {act}; color: #fff; font-weight: 600;
 }}
@@ -58,8 +61,8 @@ _STYLE = """<style>
     background: {back}; border-top: 1px solid {line};
     padding: .3rem .25rem calc(.3rem + env(safe-area-inset-bottom));
   }}
-  .st-key-phone_bar > div {{ flex: 1 1 0; min-width: 0; width: auto !important }}
-  .st-key-phone_bar :is(a, button) {{ width: 100%; min-height: 3rem; padding: .2rem 0; border: 0 }}
+  .st-key-phone_bar > div {{ flex: 1 1 0; min-width: 0; width: auto !important; margin: 0 !important }}
+  .st-key-phone_bar :is(a, button) {{ width: 100%; min-height: 3rem; margin: 0; padding: .2rem 0; border: 0 }}
   .st-key-phone_bar :is(a, button, a:hover, button:hover) {{ background: transparent }}
   .st-key-phone_bar :is(a, button span[data-has-shortcut]) {{
     display: flex; flex-direction: column; align-items: center; justify-content: center; gap: .1rem;
