@@ -121,7 +121,7 @@ def month_file(paper: OwnMonth, *, visitor: Visitor) -> Printed:
             at=paper.at,
             time_zone=paper.time_zone,
         )
-        name = t("documents.monthly.file", month=month)
+        name = t("documents.monthly.file", number=month)
     return Printed(content, name, f"summary-{month}.pdf", MEDIA_TYPES[PaperKind.PDF])
 
 

@@ -23,4 +23,4 @@ def letters_to(db: Session, *, contact: str, limit: int = 1) -> list[Letter]:
         .order_by(col(Message.created_at).desc(), col(Message.id).desc())
         .limit(limit)
     )
-    return [as_letter(row) for row in rows]
+    return [as_letter(row, {}) for row in rows]  # no paper goes with them

@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import select
+from sqlmodel import col, select
 
 import clock
 from actions import letters
 from actions.letters import put, send_due
 from db import reading, transaction
 from integrations.mail import Attached, MailServer, compose
-from models import Message
+from models import Bill, Message
 from rules.terms import Channel, Language, MessageState
 from settings import settings
 from tests.documents.readers import all_lines
@@ -133,11 +133,16 @@ def test_the_name_of_a_file_cannot_end_its_header():
         )
 
 
-def test_without_a_mail_server_the_mailbox_links_to_the_paper(seeded_db: sa.Engine):
+def test_without_a_mail_server_the_mailbox_links_to_the_papers_by_the_names_that_they_have_in_the_mail(seeded_db: sa.Engine):
     before = open_screen("mailbox").app.get("link_button")
     assert not [link for link in before if "/documents/" in link.proto.url]
-    tell("receipt/17", to="family@kabinet.example")
+    with reading() as session:
+        bill = session.exec(select(Bill).order_by(col(Bill.id).desc())).first()
+        assert bill is not None
+    tell(f"receipt/17 bill/{bill.id} monthly/202610", to="family@kabinet.example")
     links = [link.proto for link in open_screen("mailbox").app.get("link_button")]
     assert [(link.label, link.url) for link in links if "/documents/" in link.url] == [
-        ("Скачать вложение", "/documents/receipt/17.pdf")
+        ("чек-17.pdf", "/documents/receipt/17.pdf"),
+        (f"счёт-{bill.number}.pdf", f"/documents/bill/{bill.id}.pdf"),
+        ("сводка-2026-10.pdf", "/documents/monthly/202610.pdf"),
     ]

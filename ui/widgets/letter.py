@@ -43,15 +43,16 @@ def letter_card(letter: Letter, time_zone: str) -> None:
             st.caption(moment(letter.at, time_zone), width="content")
         st.caption(t("mailbox.to", recipient=md(letter.recipient)))
         letter_text(letter)
-        documents = letter.document.split()
-        if documents:
+        if letter.enclosed:
             with st.container(horizontal=True, gap="small"):
-                for place, document in enumerate(documents):
+                for place, paper in enumerate(letter.enclosed):
+                    with speaking(letter.language):
+                        name = t(f"documents.{paper.kind}.file", number=paper.number)
                     st.link_button(
-                        t("documents.attached") if len(documents) == 1 else t("documents.attached_one", number=place + 1),
-                        f"/documents/{document}.pdf",
+                        name,
+                        f"/documents/{paper.address}.pdf",
                         icon=":material/attach_file:",
-                        key=f"letter_document_{letter.message_id}_{place}" if place else f"letter_document_{letter.message_id}",
+                        key=f"letter_document_{letter.message_id}_{place}",
                     )
         if letter.channel is Channel.EMAIL:
             opened = st.expander(t("mailbox.html"), on_change="rerun", key=f"letter_html_{letter.message_id}")
