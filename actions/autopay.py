@@ -11,7 +11,7 @@ from actions.cards import usable
 from actions.performing import action
 from db import access
 from models import AutopayRule, BillingAccount, Region
-from rules.autopay import RuleDraft, check_draft, conflicts
+from rules.autopay import RuleDraft, check_draft, conflicts, draft_of
 from rules.refusals import ConsentMissing, NotAllowed, RulesConflict
 from rules.terms import AutopayAmount, AutopayState, AutopayTrigger, Right
 from rules.visitor import Visitor
@@ -64,7 +64,7 @@ def save_autopay_rule(
     other = conflicts(trigger=trigger, existing=[each.trigger for each in others])
     if other is not None:
         twin = next(each for each in others if each.trigger is other)
-        if rule is None and twin.customer_id == visitor.customer_id and twin.card_id == card.id and _draft(twin) == draft:
+        if rule is None and twin.customer_id == visitor.customer_id and twin.card_id == card.id and draft_of(twin) == draft:
             return twin.id
         raise RulesConflict(trigger=other)
 
@@ -170,17 +170,6 @@ def _rules_of(db: Session, account_id: int) -> list[AutopayRule]:
                 col(AutopayRule.billing_account_id) == account_id, col(AutopayRule.state) != AutopayState.DELETED
             )
         )
-    )
-
-
-def _draft(rule: AutopayRule) -> RuleDraft:
-    return RuleDraft(
-        trigger=rule.trigger,
-        amount_kind=rule.amount_kind,
-        threshold_kopecks=rule.threshold_kopecks,
-        day_of_month=rule.day_of_month,
-        amount_kopecks=rule.amount_kopecks,
-        monthly_ceiling_kopecks=rule.monthly_ceiling_kopecks,
     )
 
 

@@ -41,7 +41,7 @@ from models import (
 )
 from queries.dues import due_on_accounts
 from queries.figures import ACCOUNTING_TIME, month_begins_at
-from rules.autopay import RuleDraft, amount_to_pay, period_key
+from rules.autopay import amount_to_pay, draft_of, period_key
 from rules.billing import RUN_AFTER
 from rules.periods import month_start, next_month
 from rules.terms import (
@@ -232,7 +232,7 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
             put_off[max(now + LATER, month_begins_at(month_start(on)) + RUN_AFTER), kept].append(each.rule_id)
             continue
         pay = amount_to_pay(
-            draft=_draft(each),
+            draft=draft_of(each),
             balance_kopecks=each.balance_kopecks,
             due_kopecks=owed.get(each.account_id, max(0, -each.balance_kopecks)),
             paid_this_month_kopecks=paid.get(each.rule_id, 0),
@@ -354,17 +354,6 @@ def _after_skip(each: _Due, reason: str, on: date) -> datetime | None:
     if reason != "ceiling_reached":
         return None
     return runs.moment_on(next_month(on), each.zone)
-
-
-def _draft(each: _Due) -> RuleDraft:
-    return RuleDraft(
-        trigger=each.trigger,
-        amount_kind=each.amount_kind,
-        threshold_kopecks=each.threshold_kopecks,
-        day_of_month=each.day_of_month,
-        amount_kopecks=each.amount_kopecks,
-        monthly_ceiling_kopecks=each.monthly_ceiling_kopecks,
-    )
 
 
 def _busy_accounts(db: Session, account_ids: Iterable[int]) -> set[int]:

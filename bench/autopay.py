@@ -15,22 +15,20 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from dbos import DBOS
-from sqlalchemy import event
 from sqlmodel import col, select
 
 import clock
 from actions import autopaying, payments
 from actions.autopay_runs import waiting_rules
-from bench import databases, due_rules
-from bench.settle import AtOnce, Step
+from bench import databases, due_rules, replay
+from bench.at_once import answering_at_once
 from db import reading, transaction
 from db.check import faults
 from jobs import engine as engines
@@ -74,40 +72,21 @@ def measure(rules: int = 100_000, rows: int = 2000, database: str = "both") -> l
         return [row for kind in kinds for row in _measured(kind, rules, min(rows, rules))]
 
 
-@contextmanager
-def answering_at_once() -> Iterator[None]:
-    """The gateway charges in no time."""
-    asked = payments.gateway_called
-    payments.gateway_called = lambda _name: AtOnce()
-    try:
-        yield
-    finally:
-        payments.gateway_called = asked
-
-
 def _measured(kind: str, count: int, rows: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="kabinet-bench-") as made, databases.server(kind, Path(made)) as where:
         begun = databases.make(kind, where)
         fill(databases.use(begun), count)
         databases.leave()
 
-        def turn(work: Callable[[sa.Engine], float]) -> float:
-            """Seconds of `work` on a database where these rules are due and nothing has been done."""
-            url = databases.make(kind, where, like=begun)
-            engine = databases.use(url)
-            try:
-                return work(engine)
-            finally:
-                databases.drop(kind, where, url)
-
-        steps: list[Step] = []
+        turn = partial(databases.on_a_copy, kind, where, begun)
+        steps: list[replay.Step] = []
         waits: list[float] = []
         recorded = min(RECORDED, count)
         by_rows = rows / turn(lambda _: _one_by_one(rows))
         by_engine = count / turn(lambda _: _with_engine(count, waits))
         by_loop = count / turn(lambda _: _without_engine(count))
         turn(lambda engine: _recorded(engine, recorded, steps))
-        by_driver = recorded / turn(lambda engine: _replayed(engine, steps))
+        by_driver = recorded / turn(lambda engine: replay.replay(engine, steps))
         databases.drop(kind, where, begun)
     name = databases.KINDS[kind]
     print(f"{name}: load {os.getloadavg()[0]:.1f}")
@@ -212,44 +191,13 @@ def _without_engine(count: int) -> float:
     return took
 
 
-def _recorded(engine: sa.Engine, count: int, steps: list[Step]) -> float:
+def _recorded(engine: sa.Engine, count: int, steps: list[replay.Step]) -> float:
     """Charge so many and write down what the driver is told."""
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def _statement(_connection: Any, _cursor: Any, text: str, values: Any, _context: Any, many: bool) -> None:
-        steps.append((text, (many, values)))
-
-    event.listen(engine, "commit", lambda _connection: steps.append(("COMMIT", None)))
-    event.listen(engine, "rollback", lambda _connection: steps.append(("ROLLBACK", None)))
+    replay.record(engine, steps)
     for _ in range(-(-count // autopaying.BATCH)):
         autopaying.claim(batch := uuid.uuid4().hex, clock.now())
         autopaying.charge(batch)
     return 0.0
-
-
-def _replayed(engine: sa.Engine, steps: list[Step]) -> float:
-    """The same by the driver alone."""
-    raw = engine.raw_connection()
-    connection, cursor = raw.driver_connection, raw.cursor()
-    assert connection is not None
-    began = time.perf_counter()
-    for text, given in steps:
-        if text == "COMMIT":
-            connection.commit()
-        elif text == "ROLLBACK":
-            connection.rollback()
-        elif given[0]:
-            cursor.executemany(text, given[1])
-        else:
-            cursor.execute(text, given[1])
-            if cursor.description is not None:
-                cursor.fetchall()
-    took = time.perf_counter() - began
-    cursor.execute("SELECT COUNT(*) FROM payment WHERE state <> 'succeeded'")
-    if cursor.fetchone()[0]:
-        raise RuntimeError("the driver did not charge what we charged")
-    raw.close()
-    return took
 
 
 # --- one at a time ------------------------------------------------------------------------------------------

@@ -7,20 +7,17 @@ The gateway answers at once, which leaves the screens least time, or after so ma
 
 import argparse
 import asyncio
-import json
 import statistics
 import tempfile
 import time
-import urllib.request
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import col
 
 import clock
-from actions.sessions import enter_as_persona
 from bench import databases, due_rules, pages
 from bench.autopay import fill, under_way
 from bench.load_client import Page
@@ -40,7 +37,7 @@ import sys, time
 sys.path.insert(0, {root!r})
 import streamlit as st
 from actions import payments
-from bench.settle import AtOnce
+from bench.at_once import AtOnce
 
 class Bank(AtOnce):
     def charge(self, charge):
@@ -104,7 +101,7 @@ def _p95(spans: list[float]) -> float:
 
 async def _watched(server: pages.Server) -> tuple[list[float], list[float], float]:
     """Seconds of each run of home while nothing happens, and while autopay does; and how long that took."""
-    home = Page(server.url, cookies=_cookie(server))
+    home = Page(server.url, cookies=pages.entered(server, database(), "family"))
     await home.open()
     pages._expect(home, "home")
     quiet = [await _visit(home) for _ in range(QUIET_RUNS + WARM)][WARM:]
@@ -136,18 +133,3 @@ def _make_due() -> None:
 def _is_begun() -> bool:
     with reading() as db:
         return bool(db.scalar(sa.text(f"SELECT COUNT(*) FROM autopay_run WHERE rule_id >= {due_rules.FIRST_ID}")))
-
-
-def _cookie(server: pages.Server) -> dict[str, str]:
-    with Session(database().execution_options(writes=True)) as db:
-        opened = enter_as_persona(db, visitor=None, persona="family", address="127.0.0.1", browser="bench")
-        ticket = opened.ticket
-        db.commit()
-    request = urllib.request.Request(
-        f"{server.url}/session",
-        data=json.dumps({"ticket": ticket}).encode(),
-        headers={"Content-Type": "application/json", "X-Kabinet": "1"},
-    )
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        name, value = answer.headers["Set-Cookie"].split(";")[0].split("=", 1)
-    return {name: value, "kabinet_language": "ru"}

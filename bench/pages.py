@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 import clock
@@ -184,14 +185,12 @@ def _blank(folder: Path) -> Path:
 # --- screens ------------------------------------------------------------------------------------------------
 
 
-def _cookie(server: Server, database: Path, persona: str) -> dict[str, str]:
+def entered(server: Server, engine: sa.Engine, persona: str) -> dict[str, str]:
     """A session opened as a persona's is, and its ticket exchanged for the cookie at the server's own route."""
-    engine = make_engine(f"sqlite:///{database}")
     with Session(engine.execution_options(writes=True)) as db:
         opened = enter_as_persona(db, visitor=None, persona=persona, address="127.0.0.1", browser="bench")
         ticket = opened.ticket
         db.commit()
-    engine.dispose()
     request = urllib.request.Request(
         f"{server.url}/session",
         data=json.dumps({"ticket": ticket}).encode(),
@@ -202,27 +201,27 @@ def _cookie(server: Server, database: Path, persona: str) -> dict[str, str]:
     return {name: value, "kabinet_language": "ru"}  # as a browser that was here before
 
 
-def _role_screens(database: Path, persona: str) -> list[tuple[str, str]]:
+def _role_screens(engine: sa.Engine, persona: str) -> list[tuple[str, str]]:
     """Names and addresses of the screens that a persona has."""
-    engine = make_engine(f"sqlite:///{database}")
     with Session(engine) as db:
         person = db.exec(
             select(Customer).join(DemoPersona, col(DemoPersona.customer_id) == col(Customer.id)).where(DemoPersona.key == persona)
         ).one()
         shown = screens_for(person.role, demo=True)
-    engine.dispose()
     return [(screen.name, "" if place == 0 else screen.path) for place, screen in enumerate(shown)]
 
 
 async def _screens(database: Path, customers: int, runs: int, folder: Path) -> list[dict[str, Any]]:
     with _serving(ROOT, "app.py", database) as portal, _serving(_blank(folder), "app.py") as blank:
         pages: dict[str, Page] = {"blank": Page(blank.url)}
+        engine = make_engine(f"sqlite:///{database}")
         for persona in PERSONAS:
-            cookie = _cookie(portal, database, persona)
-            for name, path in _role_screens(database, persona):
+            cookie = entered(portal, engine, persona)
+            for name, path in _role_screens(engine, persona):
                 page = pages[f"{name}, {persona}"] = Page(portal.url, path=path, cookies=cookie)
                 await page.open()
                 _expect(page, name)
+        engine.dispose()
         await pages["blank"].open()
         spans: dict[str, list[float]] = {name: [] for name in pages}
         for turn in range(runs + 3):

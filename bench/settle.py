@@ -9,35 +9,22 @@ import argparse
 import logging
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
 
 import clock
 from actions import payments, perform
-from bench import databases
+from bench import at_once, databases, replay
 from db import reading, transaction
 from db.check import faults
-from integrations.gateway import Charge, Standing
-from rules.terms import GatewayName, PaymentState
+from rules.terms import PaymentState
 from tests.money.world import World
 
 PEOPLE = 100
-Step = tuple[str, Any]
-"""A statement and its values; COMMIT and ROLLBACK have none."""
-
-
-class AtOnce:
-    """A gateway that charges in no time."""
-
-    name = GatewayName.TEST_BANK
-
-    def charge(self, charge: Charge) -> Standing:
-        return Standing(f"ref-{charge.key}", charge.key, PaymentState.SUCCEEDED, charge.amount_kopecks)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -54,33 +41,23 @@ def measure(payments: int = 600, database: str = "both") -> list[dict[str, Any]]
 
 def _measured(kind: str, count: int) -> list[dict[str, Any]]:
     found: dict[str, float] = {}
-    asked = payments.gateway_called
-    payments.gateway_called = lambda _name: AtOnce()
-    try:
-        with tempfile.TemporaryDirectory(prefix="kabinet-bench-") as made, databases.server(kind, Path(made)) as where:
-            begun = databases.make(kind, where)
-            databases.use(begun)
-            ids = _begin(count)
-            databases.leave()
-
-            def turn(work: Callable[[sa.Engine], float]) -> float:
-                """Seconds of `work` on a database where these payments are begun and no more."""
-                url = databases.make(kind, where, like=begun)
-                engine = databases.use(url)
-                try:
-                    return work(engine)
-                finally:
-                    databases.drop(kind, where, url)
-
-            steps: list[Step] = []
-            turn(lambda engine: _recorded(engine, ids, steps))
-            for threads in (1, 4):
-                found[f"{threads}"] = count / min(turn(lambda _: _settled(ids, threads)) for _ in range(2))  # noqa: B023
-            found["driver"] = count / min(turn(lambda engine: _replayed(engine, steps)) for _ in range(2))
-            databases.drop(kind, where, begun)
-    finally:
-        payments.gateway_called = asked
-    name, statements = databases.KINDS[kind], len([text for text, _ in steps if text not in ("COMMIT", "ROLLBACK")]) / count
+    with (
+        at_once.answering_at_once(),
+        tempfile.TemporaryDirectory(prefix="kabinet-bench-") as made,
+        databases.server(kind, Path(made)) as where,
+    ):
+        begun = databases.make(kind, where)
+        databases.use(begun)
+        ids = _begin(count)
+        databases.leave()
+        turn = partial(databases.on_a_copy, kind, where, begun)
+        steps: list[replay.Step] = []
+        turn(lambda engine: _recorded(engine, ids, steps))
+        for threads in (1, 4):
+            found[f"{threads}"] = count / min(turn(lambda _: _settled(ids, threads)) for _ in range(2))  # noqa: B023
+        found["driver"] = count / min(turn(lambda engine: replay.replay(engine, steps)) for _ in range(2))
+        databases.drop(kind, where, begun)
+    name, statements = databases.KINDS[kind], len([text for text, _, _ in steps if text not in ("COMMIT", "ROLLBACK")]) / count
     return [
         {
             "figure": f"{name}, {threads} thread{'s' * (threads > 1)}",
@@ -126,40 +103,9 @@ def _settled(ids: list[int], threads: int) -> float:
     return seconds
 
 
-def _recorded(engine: sa.Engine, ids: list[int], steps: list[Step]) -> float:
+def _recorded(engine: sa.Engine, ids: list[int], steps: list[replay.Step]) -> float:
     """Settle them all and write down what the driver is told."""
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def _statement(_connection: Any, _cursor: Any, text: str, values: Any, _context: Any, many: bool) -> None:
-        if many:
-            raise RuntimeError("a settlement sends statements one by one")
-        steps.append((text, values))
-
-    event.listen(engine, "commit", lambda _connection: steps.append(("COMMIT", None)))
-    event.listen(engine, "rollback", lambda _connection: steps.append(("ROLLBACK", None)))
+    replay.record(engine, steps)
     for payment_id in ids:
         payments.advance(payment_id)
     return 0.0
-
-
-def _replayed(engine: sa.Engine, steps: list[Step]) -> float:
-    """The same by the driver alone."""
-    raw = engine.raw_connection()
-    connection, cursor = raw.driver_connection, raw.cursor()
-    assert connection is not None
-    began = time.perf_counter()
-    for text, values in steps:
-        if text == "COMMIT":
-            connection.commit()
-        elif text == "ROLLBACK":
-            connection.rollback()
-        else:
-            cursor.execute(text, values)
-            if cursor.description is not None:
-                cursor.fetchall()
-    seconds = time.perf_counter() - began
-    cursor.execute("SELECT COUNT(*) FROM payment WHERE state <> 'succeeded'")
-    if cursor.fetchone()[0]:
-        raise RuntimeError("the driver did not settle what we settled")
-    raw.close()
-    return seconds

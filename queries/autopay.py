@@ -10,8 +10,7 @@ from sqlmodel import Session, col, func, select
 
 from models import Attachment, AutopayRule, AutopayRun, BillingAccount, Region, SavedCard
 from queries.cards import Card
-from queries.rehearsal import draft_of
-from rules.autopay import RuleDraft
+from rules.autopay import RuleDraft, draft_of
 from rules.terms import AccountStatus, AutopayResult, AutopayState, BillingMode, DeclineReason, Right, ServiceKind
 from rules.visitor import Visitor
 

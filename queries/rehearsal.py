@@ -24,7 +24,7 @@ from models import (
 from queries.billing_day import Charged, billed_months, charged, connected, newest_bills
 from queries.dues import due_on_accounts
 from queries.figures import ACCOUNTING_TIME, month_begins_at
-from rules.autopay import RuleDraft
+from rules.autopay import draft_of
 from rules.billing import RUN_AFTER, Connected, Price, ServiceDays, charged_month, month_behind
 from rules.periods import month_start, next_month, previous_month
 from rules.rehearsal import DAYS, AccountAhead, StandingRule
@@ -210,16 +210,4 @@ def _paid(rule_ids: Sequence[int], month: date) -> "sa.Select[int, AutopayResult
             col(AutopayRun.result).in_([AutopayResult.SUCCEEDED, AutopayResult.PENDING]),
         )
         .group_by(col(AutopayRun.rule_id), col(AutopayRun.result))
-    )
-
-
-def draft_of(rule: AutopayRule) -> RuleDraft:
-    """A rule as its person set it up."""
-    return RuleDraft(
-        trigger=rule.trigger,
-        amount_kind=rule.amount_kind,
-        threshold_kopecks=rule.threshold_kopecks,
-        day_of_month=rule.day_of_month,
-        amount_kopecks=rule.amount_kopecks,
-        monthly_ceiling_kopecks=rule.monthly_ceiling_kopecks,
     )

@@ -5,9 +5,10 @@ All sums are kopecks.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from functools import lru_cache
+from operator import attrgetter
 from typing import Literal
 
 from rules.periods import clamp_day, month_start, next_month
@@ -51,6 +52,14 @@ class RuleDraft:
     day_of_month: int | None = None
     amount_kopecks: int | None = None
     monthly_ceiling_kopecks: int | None = None
+
+
+_terms = attrgetter(*(field.name for field in fields(RuleDraft)))
+
+
+def draft_of(rule: object) -> RuleDraft:
+    """The terms of a stored rule, or of a row with its columns, as its person set them up."""
+    return RuleDraft(*_terms(rule))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,31 +1,21 @@
-"""Rules run by themselves: when they are due, what they pay, what happens when the bank says no, and each charge only once."""
+"""Rules run by themselves: when they are due, what they pay, and each charge only once."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-import clock
-from actions import perform
-from actions.autopay import delete_autopay_rule, resume_autopay_rule, save_autopay_rule
 from actions.autopay_runs import plan, sweep
-from actions.autopaying import charge, claim, run_due
-from actions.ledger import post
-from actions.payments import reconcile
+from actions.autopaying import charge, claim
 from db import reading, transaction
-from db.check import faults
-from integrations.gateway import Charge, NoAnswer, Standing
-from integrations.test_bank import Behaviour, TestBank
 from models import (
     Attachment,
     AutopayRule,
     AutopayRun,
     BillingAccount,
     BonusEntry,
-    Customer,
-    LedgerAccount,
     Message,
     Notice,
     Payment,
@@ -35,121 +25,16 @@ from rules.terms import (
     AccountStatus,
     AutopayAmount,
     AutopayResult,
-    AutopayState,
     AutopayTrigger,
-    DeclineReason,
     NoticeEvent,
-    PaymentState,
-    TransferCode,
 )
-from tests.money.bank import bank, saved
-from tests.money.world import World
-
-AUTOPAY = (NoticeEvent.AUTOPAY_DONE, NoticeEvent.AUTOPAY_FAILED)
-
-
-class Home:
-    """Anna, an account with a balance, a good card; and time that the test moves."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._patch = monkeypatch
-        self.is_now(datetime(2026, 3, 5, 10, tzinfo=UTC))
-        with transaction() as db:
-            world = World(db)
-            anna = world.person()
-            anna.email, anna.email_confirmed_at = "anna@kabinet.example", self.now
-            db.add(anna)
-            self.anna_id, self.visitor = anna.id, world.visitor(anna)
-            self.account_id, self.other_id = (world.account(anna).id for _ in range(2))
-        self.card_id = saved(self.anna_id)
-        self._keys = 0
-
-    def is_now(self, moment: datetime) -> None:
-        self.now = moment
-        self._patch.setattr(clock, "now", lambda: self.now)
-
-    def on(self, day: int, hour: int = 6, month: int = 3) -> None:
-        self.is_now(datetime(2026, month, day, hour, tzinfo=UTC))
-
-    def rule(self, *, behaviour: Behaviour | None = None, account_id: int | None = None, **more: Any) -> int:
-        card_id = self.card_id if behaviour is None else saved(self.anna_id, behaviour)
-        with transaction() as db:
-            world = World(db)
-            made = world.rule(
-                db.get_one(Customer, self.anna_id),
-                db.get_one(BillingAccount, account_id or self.account_id),
-                db.get_one(SavedCard, card_id),
-                **more,
-            )
-            return made.id
-
-    def moves(self, kopecks: int, account_id: int | None = None) -> None:
-        """Money that came (or, below zero, was charged)."""
-        self._keys += 1
-        code = TransferCode.PLAN_FEE if kopecks < 0 else TransferCode.BONUS_SPENT
-        with transaction() as db:
-            post(db, account_id=account_id or self.account_id, code=code, amount_kopecks=abs(kopecks), key=f"m{self._keys}",
-                 occurred_at=self.now)  # fmt: skip
-
-    def live(self, days: int = 0) -> None:
-        """The days go by, and the background works every three hours."""
-        end = self.now + timedelta(days=days)
-        while True:
-            self.works()
-            if self.now >= end:
-                return
-            self.is_now(self.now + timedelta(hours=3))
-
-    def works(self) -> None:
-        while run_due(self.now):
-            pass
-        reconcile(self.now)
+from tests.money.autopay_home import Home, agree, balance, charged, runs, the_rule, told
+from tests.money.bank import saved
 
 
 @pytest.fixture
 def home(db: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> Home:
     return Home(monkeypatch)
-
-
-def runs() -> list[tuple[str, int, AutopayResult, str, int]]:
-    with reading() as db:
-        return [
-            (run.period, run.attempt, run.result, run.reason, run.amount_kopecks)
-            for run in db.exec(select(AutopayRun).order_by(col(AutopayRun.id)))
-        ]
-
-
-def every_run() -> list[AutopayRun]:
-    with reading() as db:
-        return list(db.exec(select(AutopayRun).order_by(col(AutopayRun.id))))
-
-
-def the_rule(rule_id: int) -> AutopayRule:
-    with reading() as db:
-        return db.get_one(AutopayRule, rule_id)
-
-
-def balance(account_id: int) -> int:
-    with reading() as db:
-        return db.exec(select(LedgerAccount.balance_kopecks).where(col(LedgerAccount.billing_account_id) == account_id)).one()
-
-
-def told() -> list[tuple[NoticeEvent, Any]]:
-    with reading() as db:
-        found = db.exec(select(Notice).order_by(col(Notice.id))).all()
-        return [
-            (notice.event, notice.facts.get("next_try_on")) for notice in found if notice.event is not NoticeEvent.LOW_BALANCE
-        ]
-
-
-def charged() -> int:
-    return sum(kopecks for _, kopecks in bank().charges())
-
-
-def agree() -> bool:
-    with reading() as db:
-        mine = db.exec(select(Payment.gateway_key, Payment.amount_kopecks).where(col(Payment.state) == PaymentState.SUCCEEDED))
-        return faults(db.connection()) == [] and sorted(map(tuple, mine)) == sorted(bank().charges())
 
 
 # --- when a rule runs -----------------------------------------------------------------------------------
@@ -311,229 +196,6 @@ def test_a_success_brings_points_a_notice_and_one_letter(home: Home):
     assert points == 26, "a point for 20 ₽, and 5 % more by autopay"
     assert [tuple(letter) for letter in letters] == [("autopay_receipt", "anna@kabinet.example", f"receipt/{payment.id}")]
     assert told() == [(NoticeEvent.AUTOPAY_DONE, None)]
-
-
-# --- when the bank says no ------------------------------------------------------------------------------
-def test_a_declined_autopay_is_retried_after_one_three_and_five_days_told_each_time_then_paused(home: Home):
-    rule_id = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
-    home.on(10)
-    home.live(days=10)
-    assert runs() == [("2026-03", attempt, AutopayResult.DECLINED, "", 50_000) for attempt in (1, 2, 3, 4)]
-    assert told() == [
-        (NoticeEvent.AUTOPAY_FAILED, "2026-03-11"),
-        (NoticeEvent.AUTOPAY_FAILED, "2026-03-13"),
-        (NoticeEvent.AUTOPAY_FAILED, "2026-03-15"),
-        (NoticeEvent.AUTOPAY_FAILED, None),
-    ]
-    rule = the_rule(rule_id)
-    assert (rule.state, rule.pause_reason, rule.due_at) == (AutopayState.PAUSED, "declined", None)
-    assert balance(home.account_id) == 0
-    assert agree()
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "reason"),
-    [(Behaviour.BLOCKED, DeclineReason.CARD_BLOCKED), (Behaviour.EXPIRED, DeclineReason.CARD_EXPIRED)],
-)
-def test_a_card_that_will_not_do_tomorrow_either_pauses_the_rule_at_once(home: Home, behaviour: Behaviour, reason: DeclineReason):
-    rule_id = home.rule(behaviour=behaviour, day_of_month=10)
-    home.on(10)
-    home.live(days=8)
-    with reading() as db:
-        run = db.exec(select(AutopayRun)).one()
-    assert (run.result, run.decline_reason) == (AutopayResult.DECLINED, reason)
-    assert the_rule(rule_id).pause_reason == "declined_hard"
-
-
-def test_a_try_that_succeeds_ends_the_tries_and_the_next_month_begins_anew(home: Home):
-    rule_id = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
-    home.on(10)
-    home.works()
-    with transaction() as db:  # the person changes the card in between
-        rule = db.get_one(AutopayRule, rule_id)
-        rule.card_id = home.card_id
-        db.add(rule)
-    home.live(days=33)
-    assert [run[:3] for run in runs()] == [
-        ("2026-03", 1, AutopayResult.DECLINED),
-        ("2026-03", 2, AutopayResult.SUCCEEDED),
-        ("2026-04", 1, AutopayResult.SUCCEEDED),
-    ]
-
-
-def test_who_paid_by_hand_meanwhile_is_not_charged_by_the_retry(home: Home):
-    home.moves(-1)
-    home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, trigger=AutopayTrigger.THRESHOLD, threshold_kopecks=30_000)
-    home.works()
-    home.moves(100_000)
-    home.live(days=7)
-    assert [run[2] for run in runs()] == [AutopayResult.DECLINED]
-    assert charged() == 0
-
-
-def test_a_rule_resumed_after_its_declines_runs_on_its_next_day(home: Home):
-    rule_id = home.rule(behaviour=Behaviour.BLOCKED, day_of_month=10)
-    home.on(10)
-    home.works()
-    with transaction() as db:
-        rule = db.get_one(AutopayRule, rule_id)
-        rule.card_id = home.card_id
-        db.add(rule)
-    perform(resume_autopay_rule, visitor=home.visitor, rule_id=rule_id)
-    home.live(days=31)
-    assert [run[:3] for run in runs()] == [("2026-03", 1, AutopayResult.DECLINED), ("2026-04", 1, AutopayResult.SUCCEEDED)]
-
-
-class LosesAnswers:
-    """The bank, whose answers to charges do not arrive until it is mended; it charges all the same."""
-
-    def __init__(self) -> None:
-        self.bank, self.broken = TestBank(), True
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.bank, name)
-
-    def charge(self, charge: Charge) -> Standing:
-        standing = self.bank.charge(charge)
-        if self.broken:
-            raise NoAnswer("the line is down")
-        return standing
-
-    def find(self, key: str, *, since: datetime) -> Standing | None:
-        if self.broken:
-            raise NoAnswer("the line is down")
-        return self.bank.find(key, since=since)
-
-
-def test_an_unknown_outcome_is_asked_about_again_and_never_charged_again(home: Home, monkeypatch: pytest.MonkeyPatch):
-    bad = LosesAnswers()
-    monkeypatch.setattr("actions.payments.gateway_called", lambda _name: bad)
-    rule_id = home.rule(day_of_month=10)
-    home.on(10)
-    home.live(days=2)
-    assert [run[2] for run in runs()] == [AutopayResult.PENDING]
-    assert len(bank().charges()) == 1, "the bank has charged; we do not know"
-    assert balance(home.account_id) == 0
-    bad.broken = False
-    home.live(days=1)
-    assert [run[2:] for run in runs()] == [(AutopayResult.SUCCEEDED, "", 50_000)]
-    assert (balance(home.account_id), charged()) == (50_000, 50_000)
-    due_at = the_rule(rule_id).due_at
-    assert due_at is not None
-    assert due_at.date() == date(2026, 4, 10)
-    assert agree()
-
-
-@pytest.mark.parametrize("mended_on", [datetime(2026, 3, 31, 20, tzinfo=UTC), datetime(2026, 4, 2, 9, tzinfo=UTC)])
-def test_a_month_is_not_lost_to_an_account_that_was_busy_until_the_next(
-    home: Home, monkeypatch: pytest.MonkeyPatch, mended_on: datetime
-):
-    bad = LosesAnswers()
-    monkeypatch.setattr("actions.payments.gateway_called", lambda _name: bad)
-    home.on(30)
-    home.moves(-10_000)
-    home.rule(trigger=AutopayTrigger.THRESHOLD, threshold_kopecks=30_000, day_of_month=None)
-    monthly = home.rule(day_of_month=31)
-    while home.now < mended_on:
-        home.live()
-        home.is_now(home.now + timedelta(hours=3))
-    bad.broken = False
-    home.live(days=3)
-    mine = [run.period for run in every_run() if run.rule_id == monthly]
-    assert mine == ["2026-03"]
-    assert the_rule(monthly).due_at == datetime(2026, 4, 30, 6, tzinfo=UTC)
-
-
-def saved_again(home: Home, rule_id: int | None, **more: Any) -> int:
-    """What the form does when a rule by day is saved."""
-    return perform(
-        save_autopay_rule,
-        visitor=home.visitor,
-        rule_id=rule_id,
-        account_id=home.account_id,
-        card_id=more.pop("card_id", home.card_id),
-        trigger=AutopayTrigger.MONTHLY,
-        amount_kind=more.pop("amount_kind", AutopayAmount.FIXED),
-        amount_kopecks=50_000,
-        consent=True,
-        **more,
-    )
-
-
-def test_a_rule_that_is_given_another_card_while_it_is_being_tried_again_keeps_its_tries(home: Home):
-    rule_id = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
-    home.on(10)
-    home.works()
-    assert told() == [(NoticeEvent.AUTOPAY_FAILED, "2026-03-11")]
-    home.on(10, hour=9)
-    saved_again(home, rule_id, day_of_month=10)
-    home.live(days=3)
-    assert [run[:3] for run in runs()] == [("2026-03", 1, AutopayResult.DECLINED), ("2026-03", 2, AutopayResult.SUCCEEDED)]
-
-
-def test_a_rule_that_is_moved_to_a_later_day_while_it_is_being_tried_again_waits_for_that_day(home: Home):
-    rule_id = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
-    home.on(10)
-    home.works()
-    home.on(10, hour=9)
-    saved_again(home, rule_id, day_of_month=25)
-    home.live(days=14)
-    assert [run[:3] for run in runs()] == [("2026-03", 1, AutopayResult.DECLINED)]
-    home.live(days=2)
-    assert [run[:3] for run in runs()][1:] == [("2026-03", 2, AutopayResult.SUCCEEDED)]
-
-
-def test_a_day_on_which_nothing_was_due_is_no_reason_not_to_pay_on_a_later_one(home: Home):
-    rule_id = saved_again(home, None, day_of_month=10, amount_kind=AutopayAmount.DUE)
-    home.on(10)
-    home.works()
-    home.on(12)
-    home.moves(-40_000)
-    saved_again(home, rule_id, day_of_month=20, amount_kind=AutopayAmount.DUE)
-    home.live(days=10)
-    assert [run[:3] for run in runs()] == [("2026-03", 1, AutopayResult.SKIPPED), ("2026-03", 2, AutopayResult.SUCCEEDED)]
-
-
-def test_a_rule_set_up_in_the_place_of_one_that_has_paid_does_not_pay_the_month_again(home: Home):
-    rule_id = home.rule(day_of_month=10)
-    home.on(10)
-    home.works()
-    home.on(10, hour=12)
-    perform(delete_autopay_rule, visitor=home.visitor, rule_id=rule_id)
-    again = saved_again(home, None, day_of_month=10)
-    home.live(days=5)
-    assert charged() == 50_000
-    assert the_rule(again).due_at == datetime(2026, 4, 10, 6, tzinfo=UTC)
-
-
-def test_after_an_outage_of_months_a_try_and_a_later_day_are_not_both_paid(home: Home):
-    rule_id = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
-    home.on(10)
-    home.works()
-    with transaction() as db:
-        rule = db.get_one(AutopayRule, rule_id)
-        rule.card_id = home.card_id
-        db.add(rule)
-    home.on(12, month=7)
-    home.live(days=3)
-    assert [run[:3] for run in runs()] == [("2026-03", 1, AutopayResult.DECLINED), ("2026-07", 1, AutopayResult.SUCCEEDED)]
-    assert the_rule(rule_id).due_at == datetime(2026, 8, 10, 6, tzinfo=UTC)
-
-
-def test_a_period_is_over_when_a_try_that_was_given_up_turns_out_to_have_been_charged(home: Home):
-    rule_id = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
-    home.on(10)
-    home.works()
-    home.on(11)
-    claim("second", home.now)
-    with transaction() as db:  # the first was charged after all
-        first = db.exec(select(AutopayRun).where(col(AutopayRun.attempt) == 1)).one()
-        first.result, first.decline_reason = AutopayResult.SUCCEEDED, None
-        db.add(first)
-    charge("second")
-    home.live(days=8)
-    assert [run[1:3] for run in runs()] == [(1, AutopayResult.SUCCEEDED), (2, AutopayResult.DECLINED)]
-    assert the_rule(rule_id).due_at == datetime(2026, 4, 10, 6, tzinfo=UTC)
 
 
 # --- rules that cannot run any more ---------------------------------------------------------------------
