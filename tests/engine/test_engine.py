@@ -60,13 +60,10 @@ class Workers:
 
 
 @pytest.fixture
-def workers(db: sa.Engine, tmp_path: Path) -> Iterator[Workers]:
-    made = Workers(db.url.render_as_string(hide_password=False), tmp_path)
+def workers(engine_db: sa.Engine, tmp_path: Path) -> Iterator[Workers]:
+    made = Workers(engine_db.url.render_as_string(hide_password=False), tmp_path)
     yield made
     made.kill()
-    if db.dialect.name == "postgresql":
-        with db.begin() as connection:
-            connection.exec_driver_sql("DROP SCHEMA IF EXISTS dbos CASCADE")
 
 
 def due_rules() -> None:
