@@ -3,7 +3,7 @@
 from datetime import date, datetime
 
 from documents.payment_qr import PaymentCode
-from documents.pdf import account_name, draw, figure, number_said, sheet, span
+from documents.pdf import draw, figure, number_said, sheet, span
 from rules.papers import BillDetails, BillLineRow
 from settings import Operator
 from texts import day, money, month, t
@@ -81,7 +81,7 @@ def _facts(bill: BillDetails) -> list[list[str]]:
     row = bill.row
     return [
         [t("documents.of_account"), number_said(bill.account_number)],
-        [t("documents.bill.contract"), account_name(row.label, row.service)],
+        [t("documents.bill.service"), t(f"service.{row.service.value}")],
         [t("documents.bill.holder"), bill.holder],
         *([[t("documents.bill.address"), bill.address]] if bill.address else []),
         [t("documents.bill.issued"), day(row.issued_on)],

@@ -62,6 +62,9 @@ class PaymentView:
     refunded_kopecks: int
     receipt_to: str
     """The e-mail to which the receipt went, empty without one."""
+    saved_card_id: int | None
+    """The saved card that was chosen; None: one that was typed at the bank, which was to be kept if `keeps_card`."""
+    keeps_card: bool
 
 
 def payment_view(db: Session, *, visitor: Visitor, payment_id: int) -> PaymentView:
@@ -95,7 +98,8 @@ def payment_view(db: Session, *, visitor: Visitor, payment_id: int) -> PaymentVi
             col(BonusEntry.customer_id) == visitor.customer_id,
             col(BonusEntry.occurred_at) >= payment.created_at,
             col(BonusEntry.payment_id) == payment_id,
-            col(BonusEntry.kind) == BonusKind.EARNED,
+            col(BonusEntry.kind).in_([BonusKind.EARNED, BonusKind.REVERSED]),
+            col(BonusEntry.key).not_like("owed:%"),  # what an earlier payment owed
         )
     ).one()
     refunded = db.exec(
@@ -130,4 +134,6 @@ def payment_view(db: Session, *, visitor: Visitor, payment_id: int) -> PaymentVi
         points=int(points or 0),
         refunded_kopecks=int(refunded or 0),
         receipt_to=email or "",
+        saved_card_id=payment.card_id if payment.method is PaymentMethod.SAVED_CARD else None,
+        keeps_card=payment.keeps_card,
     )

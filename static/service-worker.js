@@ -17,6 +17,8 @@ self.addEventListener("activate", event => {
 // The network always comes first. Without it, a page becomes the offline page, and that page finds its fonts and icon.
 self.addEventListener("fetch", event => {
   const { request } = event
+  // Back at the bank after a payment a browser may refuse to send a form again: that is no lack of a network.
+  if (request.mode === "navigate" && new URL(request.url).pathname.startsWith("/bank/")) return
   if (request.mode === "navigate") {
     event.respondWith(fetch(request).catch(() => caches.match("/offline")))
   } else if (request.method === "GET" && KEPT.includes(new URL(request.url).pathname)) {

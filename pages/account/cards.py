@@ -7,6 +7,7 @@ from db import reading
 from queries.cards import rules_by_card, saved_cards
 from rules.refusals import NotAllowed
 from texts import t
+from ui.widgets.address import number_in
 from ui.widgets.cards import attach_button, dialogs, show_card, show_setup
 from ui.widgets.feedback import refused_here
 from ui.widgets.session import signed_in
@@ -15,10 +16,10 @@ visitor = signed_in()
 today = clock.today(visitor.time_zone)
 title = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom")
 title.title(t("cards.title"), anchor=False, width="content")
-asked, under_way = st.query_params.get("setup", ""), False
-if asked.isascii() and asked.isdigit() and len(asked) < 19:
+asked, under_way = number_in("setup"), False
+if asked is not None:
     try:
-        under_way = show_setup(visitor, int(asked))
+        under_way = show_setup(visitor, asked)
     except NotAllowed:
         st.query_params.pop("setup", None)  # somebody else's, or none: as if nothing was asked
 with reading() as db:

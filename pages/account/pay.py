@@ -1,22 +1,26 @@
 """Here a person pays: one account or several, with a saved card or another, and sees how it went."""
 
+from contextlib import suppress
+
 import streamlit as st
 
 import clock
 from db import reading
 from queries.cards import saved_cards
 from queries.home import home
+from queries.paying import payment_view
 from rules.refusals import NotAllowed
 from texts import t
 from ui.widgets import pay_form
+from ui.widgets.address import number_in
 from ui.widgets.pay_result import show_payment
 from ui.widgets.session import signed_in
 
 visitor = signed_in()
-asked = st.query_params.get("payment", "")
-if asked.isascii() and asked.isdigit() and len(asked) < 19:
+asked = number_in("payment")
+if asked is not None:
     try:
-        show_payment(visitor, int(asked))
+        show_payment(visitor, asked)
         st.stop()
     except NotAllowed:
         st.query_params.clear()  # somebody else's, or none: as if nothing was asked
@@ -31,6 +35,10 @@ if not accounts:
     if st.button(t("pay.to_accounts"), type="primary", icon=":material/add:", key="pay_to_accounts"):
         st.switch_page("pages/account/accounts.py")
     st.stop()
-wanted = st.query_params.get("account", "")
-pay_form.begin(accounts, next((card.account_id for card in accounts if str(card.account_id) == wanted), None))
+wanted, again = number_in("account"), number_in("again")
+repeated = None
+if again is not None:
+    with reading() as db, suppress(NotAllowed):
+        repeated = payment_view(db, visitor=visitor, payment_id=again)
+pay_form.begin(accounts, cards, next((card.account_id for card in accounts if card.account_id == wanted), None), repeated, today)
 pay_form.form(accounts, cards, today)

@@ -8,7 +8,7 @@ import clock
 from db import reading
 from queries.accounts import attached_accounts
 from queries.figures import accounting_month
-from queries.payments import MoneyReport, OperationKind, operations, standing
+from queries.payments import MoneyReport, OperationKind, Sums, operations, standing
 from rules.periods import add_months
 from settings import settings
 from texts import day, language, money, month, number, percent, t, tn
@@ -40,14 +40,14 @@ def tile(name: str, value: str, delta: str | None, *, help: str) -> None:
     st.metric(label, value, delta, delta_color="off", delta_arrow=way, border=True, height="stretch", help=help)
 
 
-def tiles(seen: MoneyReport) -> None:
-    now, before = seen.now, seen.before
+def tiles(seen: MoneyReport, *, compared: bool) -> None:
+    now, before = seen.now, seen.before if compared else Sums()
     with st.grid(4, min_column_width=158, gap="small"):
         refunded = t("payments.help.paid", refunded=money(now.refunded_kopecks))
         tile("paid", money(now.paid_kopecks), change(now.paid_kopecks, before.paid_kopecks), help=refunded)
         charged = change(now.charged_kopecks, before.charged_kopecks)
         tile("charged", money(now.charged_kopecks), charged, help=t("payments.help.charged"))
-        average = change(seen.average_kopecks, seen.average_before_kopecks)
+        average = change(seen.average_kopecks, seen.average_before_kopecks if compared else None)
         mean = money(seen.average_kopecks) if seen.full_months else "—"
         tile("average", mean, average, help=t("payments.help.average"))
         share = now.by_autopay_kopecks / now.paid_kopecks if now.paid_kopecks else None
@@ -102,9 +102,11 @@ if not total:
     st.button(t("payments.reset"), on_click=history.reset, key="payments_reset")
     st.stop()
 
-tiles(seen)
-if seen.before.operations:
-    length = len(seen.months)
+length = len(seen.months)
+# With a time in which half of the services were not there yet nothing is compared.
+is_compared = bool(seen.before.operations) and add_months(chosen.first, -length) >= since
+tiles(seen, compared=is_compared)
+if is_compared:
     until = (
         day(add_months(today, -length))
         if chosen.last == accounting_month(clock.now())
@@ -113,11 +115,15 @@ if seen.before.operations:
     st.caption(t("payments.compared", span=f"{month(add_months(chosen.first, -length))} — {until}"))
 
 shown = tuple(SHOWN[kind] for kind in chosen.kinds)
-before = {"paid": seen.before.paid_kopecks, "charged": seen.before.charged_kopecks, "bonus": seen.before.bonus_kopecks}
+earlier = seen.before if is_compared else Sums()
+before = {"paid": earlier.paid_kopecks, "charged": earlier.charged_kopecks, "bonus": earlier.bonus_kopecks}
 leading = next(name for name in ("paid", "charged", "bonus") if name in shown)
 wide, narrow = st.columns([2, 1], gap="large") if "charged" in shown and len(seen.parts) else (st.container(), None)
 with wide:
-    show_chart(drawn(monthly_money, seen.months, shown=shown, before_kopecks=before[leading]), key="payments_by_month")
+    show_chart(
+        drawn(monthly_money, seen.months, shown=shown, before_kopecks=before[leading]),
+        key="payments_by_month",
+    )
 if narrow is not None:
     service = next((a.service.value for a in accounts if a.account_id == chosen.narrowing.account_id), "")
     with narrow:

@@ -5,6 +5,7 @@ import streamlit as st
 import clock
 from db import reading
 from queries.cards import saved_cards
+from queries.paying import payment_view
 from queries.regions import regions
 from queries.utilities import (
     Prefill,
@@ -19,7 +20,6 @@ from queries.utilities import (
     utility_payments_count,
 )
 from rules.refusals import NotAllowed, Refusal
-from rules.utilities import due_period
 from texts import language, md, sentence, t
 from ui.widgets import paying
 from ui.widgets import utilities as shown
@@ -39,7 +39,8 @@ def show_pay(what: str, id_: int) -> None:
         else:
             begin = Prefill(id_, "", {}, None, None)
         form = biller_form(db, visitor=visitor, biller_id=begin.biller_id, language=language())
-        start = Start(f"{what}-{id_}", begin.fields, begin.amount_kopecks, begin.template_id)
+        card = None if what != "repeat" else paying.choice_of(payment_view(db, visitor=visitor, payment_id=id_))
+        start = Start(f"{what}-{id_}", begin.fields, begin.amount_kopecks, begin.template_id, card)
         code = payer_code(form, start)
         readings = last_readings(db, visitor=visitor, biller_id=form.biller_id, payer_code=code)
         last = last_paid(db, visitor=visitor, biller_id=form.biller_id, payer_code=code)
@@ -47,8 +48,7 @@ def show_pay(what: str, id_: int) -> None:
     st.button(t("utilities.back"), type="tertiary", icon=":material/arrow_back:", key="utilities_back", on_click=shown.close_form)
     category = shown.category_name(form.category)
     st.title(f"{shown.ICONS[form.category]} {md(begin.name or category)}", anchor=False)
-    due = due_period(today=today, last_paid=last.period_on if last is not None else None)
-    show_form(form, start, cards, readings, due=due, template_name=category, today=today)
+    show_form(form, start, cards, readings, paid=last, template_name=category, today=today)
 
 
 def show_list() -> None:

@@ -71,7 +71,7 @@ def town(db: sa.Engine) -> Town:
 
 @pytest.mark.parametrize(
     ("which", "name", "plain"),
-    [(0, "детализация-", "statement-"), (1, "счёт-2610-00000001.pdf", "bill-2610"), (2, "чек-", "receipt-")],
+    [(0, "выписка-", "statement-"), (1, "счёт-2610-00000001.pdf", "bill-2610"), (2, "чек-", "receipt-")],
 )
 def test_ones_own_paper_comes_as_a_file_that_no_cache_keeps(town: Town, which: int, name: str, plain: str):
     answer = get(town.papers[which], town.anna)

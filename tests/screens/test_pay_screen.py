@@ -14,6 +14,7 @@ from rules.terms import Language, PaymentState, Right
 from tests.driver import Screen, open_screen
 from tests.money.bank import balance, saved
 from tests.money.world import World
+from ui.widgets.paying import ANOTHER
 
 
 class Home:
@@ -127,6 +128,53 @@ def test_a_declined_card_says_why_and_leads_back_to_the_form(home: Home, paid):
     assert "На карте не хватило денег" in screen.says
     next(button for button in screen.app.button if button.key == "pay_try_again").click()
     assert field(screen.run(), home.owing).value == "490"
+
+
+def test_after_a_decline_the_form_is_as_it_was_accounts_sums_and_card(home: Home, paid):
+    bad = saved(home.anna_id, Behaviour.INSUFFICIENT_FUNDS)
+    screen = home.open()
+    screen.app.radio[0].set_value(bad)
+    next(box for box in screen.app.checkbox if box.key == f"pay_on_{home.even}").check()
+    field(screen, home.owing).set_value("200")
+    screen.run()
+    field(screen, home.even).set_value("111,11")
+    pay(screen.run())
+    next(button for button in screen.app.button if button.key == "pay_try_again").click()
+    screen.run()
+    assert (field(screen, home.owing).value, field(screen, home.even).value) == ("200", "111,11")
+    assert all(box.value for box in screen.app.checkbox if box.key and box.key.startswith("pay_on_"))
+    assert screen.app.radio[0].value == bad
+    assert paid() == [(PaymentState.DECLINED, 31_111)]
+
+
+def test_who_chose_another_card_and_changes_the_payment_is_not_charged_on_a_saved_one(home: Home, paid):
+    screen = home.open()
+    screen.app.radio[0].set_value(ANOTHER)
+    field(screen, home.owing).set_value("88")
+    pay(screen.run())
+    assert paid() == [(PaymentState.PENDING, 8_800)]
+    next(button for button in screen.app.button if button.key == "pay_change").click()
+    screen.run()
+    assert (field(screen, home.owing).value, screen.app.radio[0].value) == ("88", ANOTHER)
+
+
+def test_somebody_elses_payment_fills_no_form(home: Home, paid):
+    pay(home.open())
+    with reading() as db:
+        foreign = db.exec(select(Payment.id).where(col(Payment.payer_id) != home.anna_id)).first()
+    screen = home.open(again=str(foreign), account=str(home.even))
+    assert {box.key: box.value for box in screen.app.checkbox}[f"pay_on_{home.even}"] is True
+
+
+def test_an_account_that_is_ticked_without_a_sum_is_not_left_out_silently(home: Home, paid):
+    screen = home.open()
+    next(box for box in screen.app.checkbox if box.key == f"pay_on_{home.even}").check()
+    pay(screen.run())
+    assert "Укажите сумму или снимите отметку" in screen.says
+    assert paid() == []
+    field(screen, home.even).set_value("50")
+    pay(screen.run())
+    assert paid() == [(PaymentState.SUCCEEDED, 54_000)]
 
 
 @pytest.mark.parametrize("asked", ["1", "999999999", "x", "-1", "9" * 30, "1; DROP TABLE payment"])

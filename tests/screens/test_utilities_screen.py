@@ -12,13 +12,14 @@ import clock
 from actions import perform
 from actions.utilities import save_template
 from db import reading, transaction
-from models import Customer, Payment, UtilityPayment, UtilityTemplate
+from models import Customer, Payment, SavedCard, UtilityPayment, UtilityTemplate
 from rules.periods import add_months, month_start
 from rules.terms import BillerCategory, Language, PaymentState
 from tests.driver import Screen, open_screen, visitor_of
 from tests.money.test_utilities import FIELDS, LAST_MONTH, OTHER, PAYER, biller, paid
 from tests.money.world import World
 from texts import md, month, speaking
+from ui.widgets.paying import ANOTHER
 
 BEFORE_THAT = f"{add_months(month_start(clock.today()), -2):%Y-%m}"
 
@@ -188,7 +189,7 @@ def test_paying_begins_one_payment_with_what_was_typed_and_goes_on_to_it(home: H
     home.field(screen, "account").set_value("1234 5678")
     home.field(screen, "day").set_value("7,5")
     screen.app.text_input(key="utilities_amount").set_value("1 234,56")
-    screen.app.checkbox(key="utilities_keep").check()
+    screen.app.checkbox(key="utilities_as_template").check()
     screen.run()
     screen.app.text_input(key="utilities_name").set_value("Свет")
     screen.run()
@@ -198,6 +199,36 @@ def test_paying_begins_one_payment_with_what_was_typed_and_goes_on_to_it(home: H
     assert about.fields == {"account": PAYER, "period": LAST_MONTH, "day": "7.5"}
     assert (template.name, template.fields, about.template_id) == ("Свет", {"account": PAYER}, template.id)
     assert screen.app.query_params["payment"] in (str(payment.id), [str(payment.id)])
+
+
+def test_another_card_and_no_card_at_all_pay_as_well_and_a_template_is_not_a_card_that_is_kept(home: Home):
+    screen = home.screen(biller=home.power.id)
+    screen.app.checkbox(key="utilities_as_template").check()
+    screen.app.radio(key="utilities_card").set_value(ANOTHER)
+    screen.run()
+    assert screen.app.checkbox(key="utilities_keep").value is False, "nobody has agreed to that"
+    assert screen.app.checkbox(key="utilities_as_template").value is True
+    with transaction() as db:
+        db.get_one(SavedCard, home.card.id).removed_at = clock.now()
+    screen = home.screen(biller=home.power.id)
+    assert len(screen.app.radio) == 0
+    home.field(screen, "account").set_value(PAYER)
+    screen.app.text_input(key="utilities_amount").set_value("500")
+    screen.run()
+    screen.click("utilities_pay")
+    assert [(each.amount_kopecks, each.card_id) for each in all_of(Payment)] == [(50_000, None)]
+
+
+def test_what_was_paid_for_a_month_is_said_where_the_month_is_chosen_and_only_that_is_called_paid(home: Home):
+    home.paid(days_ago=2)
+    declined = home.paid({**FIELDS, "day": "130"}, days_ago=1, state=PaymentState.DECLINED)
+    with transaction() as db:
+        db.get_one(Payment, declined).amount_kopecks = 6_000
+    screen = home.screen(repeat=declined)
+    assert screen.app.text_input(key="utilities_amount").value == "60,00"
+    there = said(screen)
+    assert "уже заплатили 1\u00a0234,56\u00a0₽" in there
+    assert "В прошлый раз заплатили 1\u00a0234,56\u00a0₽" in there
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,10 @@ def by_service(frame: pd.DataFrame, *, palette: Sequence[str], service: str = ""
 
 
 def year_against_year(frame: pd.DataFrame, *, palette: Sequence[str]) -> Drawn:
-    """Charges of twelve months as bars, of the same months a year before as a line. `frame`: month_on, now, before."""
+    """Charges of twelve months as bars, of the same months a year before as a line. `frame`: month_on, now, before.
+
+    The title compares the months that have something in both years: the rest is not dearer, it was not there.
+    """
     months = list(frame["month_on"])
     names = month_names(months)
     figure = canvas(
@@ -142,7 +145,7 @@ def year_against_year(frame: pd.DataFrame, *, palette: Sequence[str]) -> Drawn:
             line(
                 t("payments.year_before"),
                 names,
-                frame["before"],
+                frame["before"].where(frame["before"] > 0),
                 colour(palette, QUIET),
                 line={"width": 2.5, "color": colour(palette, QUIET), "dash": "dot"},
             ),
@@ -150,6 +153,7 @@ def year_against_year(frame: pd.DataFrame, *, palette: Sequence[str]) -> Drawn:
     )
     in_roubles(figure)
     by_months(figure, months)
-    now, before = int(frame["now"].sum()), int(frame["before"].sum())
+    both = frame[frame["before"] > 0]
+    now, before = int(both["now"].sum()), int(both["before"].sum())
     alt = f"{_span(months)}: {written(now)}; {t('payments.year_before').lower()}: {written(before)}."
     return Drawn(figure, change_title("payments.chart.year", now, before), alt)

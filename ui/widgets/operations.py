@@ -120,15 +120,16 @@ def filters(accounts: Sequence[AttachedAccount], *, since: date, until: date) ->
         first=min(first, last),
         last=max(first, last),
         kinds=tuple(kind for kind in OperationKind if kind in chosen.payments_kinds) or tuple(OperationKind),
-        narrowing=Narrowing(
-            chosen.payments_account or None, *(_kopecks(chosen[f"payments_{bound}"]) for bound in ("least", "most"))
-        ),
+        narrowing=Narrowing(chosen.payments_account or None, *_bounds(chosen.payments_least, chosen.payments_most)),
         was_swapped=first > last,
     )
 
 
-def _kopecks(roubles: int | None) -> int | None:
-    return None if roubles is None else roubles * 100
+def _bounds(least: int | None, most: int | None) -> tuple[int | None, int | None]:
+    """The kopecks between two sums in roubles, whichever was given first; up to 150 ₽ are 150 ₽ and any kopecks."""
+    if least is not None and most is not None:
+        least, most = min(least, most), max(least, most)
+    return None if least is None else least * 100, None if most is None else most * 100 + 99
 
 
 def _sum_said(least: int | None, most: int | None) -> str:

@@ -10,6 +10,7 @@ from actions import perform
 from actions.payments import begin_payment
 from queries.cards import Card
 from queries.home import AccountCard
+from queries.paying import PaymentView
 from rules.money import parse_amount
 from rules.payments import check_amount, suggested
 from rules.refusals import AmountMalformed, AmountOutOfRange, NothingToPay, PaidJustNow, PaymentUnderWay, Refusal
@@ -18,10 +19,10 @@ from settings import operator
 from texts import day, language, md, money, sentence, t
 from ui.widgets.account import account_name, account_title
 from ui.widgets.feedback import refuse, refused_here
-from ui.widgets.paying import Choice, method_field, return_url, will_leave
+from ui.widgets.paying import Choice, choice_of, choose, method_field, return_url, will_leave
 from ui.widgets.session import signed_in
 
-_NONCE, _AGAIN = "_pay_nonce", "_pay_again"
+_NONCE, _AGAIN, _TRIED = "_pay_nonce", "_pay_again", "_pay_tried"
 DECIMAL = {Language.RU: ",", Language.EN: "."}
 
 
@@ -35,12 +36,26 @@ def wanted(card: AccountCard) -> int:
     return suggested(due=card.due, runway=card.runway, balance_kopecks=card.balance_kopecks)
 
 
-def begin(accounts: Sequence[AccountCard], asked: int | None) -> None:
-    """Fill the form when it is opened: the account it was opened for, else those that owe, else the first."""
-    if st.session_state.get(_NONCE) and st.session_state.get("pay_opened_for") == asked:
+def begin(
+    accounts: Sequence[AccountCard], cards: Sequence[Card], asked: int | None, repeated: PaymentView | None, today: date
+) -> None:
+    """Fill the form when it is opened: as the payment that is made again was, else the account it was opened for, else those
+    that owe, else the first."""
+    opened_for = (asked, repeated.payment_id if repeated is not None else None)
+    is_shown = f"pay_sum_{accounts[0].account_id}" in st.session_state
+    if st.session_state.get(_NONCE) and st.session_state.get("pay_opened_for") == opened_for and is_shown:
         return
-    st.session_state[_NONCE], st.session_state["pay_opened_for"] = uuid.uuid4().hex, asked
-    st.session_state.pop(_AGAIN, None)
+    st.session_state[_NONCE], st.session_state["pay_opened_for"] = uuid.uuid4().hex, opened_for
+    for name in (_AGAIN, _TRIED):
+        st.session_state.pop(name, None)
+    choose(choice_of(repeated) if repeated is not None else None, cards, today, "pay")
+    sums = {part.account_id: part.amount_kopecks for part in repeated.parts} if repeated is not None else {}
+    if repeated is not None and sums.keys() & {card.account_id for card in accounts}:
+        for card in accounts:
+            sum_ = sums.get(card.account_id, 0)
+            st.session_state[f"pay_on_{card.account_id}"] = sum_ > 0
+            st.session_state[f"pay_sum_{card.account_id}"] = _typed(sum_ or wanted(card))
+        return
     owing = {card.account_id for card in accounts if card.due.amount_kopecks}
     chosen = {asked} if asked is not None else owing or {accounts[0].account_id}
     for card in accounts:
@@ -50,8 +65,8 @@ def begin(accounts: Sequence[AccountCard], asked: int | None) -> None:
 
 def forget() -> None:
     """The next form begins anew; called when a payment is over."""
-    st.session_state.pop(_NONCE, None)
-    st.session_state.pop(_AGAIN, None)
+    for name in (_NONCE, _AGAIN, _TRIED):
+        st.session_state.pop(name, None)
 
 
 def _first_sum(card: AccountCard, *, alone: bool) -> int:
@@ -73,11 +88,12 @@ def form(accounts: Sequence[AccountCard], cards: Sequence[Card], today: date) ->
         st.caption(t("pay.choose"))
     parts: dict[int, int] = {}
     wrong: set[int] = set()
+    empty: set[int] = set()
     left, right = st.columns([3, 2], gap="large")
     with left, st.container(gap="small"):
         for card in accounts:
             with st.container(border=True, gap="xsmall", key=f"pay_row_{card.account_id}"):
-                _row(card, several, today, parts, wrong)
+                _row(card, several, today, parts, wrong, empty)
     with right:
         choice = method_field(cards, today, "pay")
         st.space("small")
@@ -88,12 +104,12 @@ def form(accounts: Sequence[AccountCard], cards: Sequence[Card], today: date) ->
         said = money(total, exact=False)
         label = t("pay.again" if again else "pay.button", sum=said) if total else t("pay.button_empty")
         st.button(label, type="primary", icon=":material/lock:", key="pay_now", width="stretch", on_click=_pay,
-                  args=(parts, frozenset(wrong), choice, again))  # fmt: skip
+                  args=(parts, frozenset(wrong), frozenset(empty), choice, again))  # fmt: skip
         st.caption(t("pay.no_commission"))
 
 
-def _row(card: AccountCard, several: bool, today: date, parts: dict[int, int], wrong: set[int]) -> None:
-    """One account: chosen or not, what falls due, how much to pay. Fills in `parts`, or `wrong`."""
+def _row(card: AccountCard, several: bool, today: date, parts: dict[int, int], wrong: set[int], empty: set[int]) -> None:
+    """One account: chosen or not, what falls due, how much to pay. Fills in `parts`, or `wrong`, or `empty`."""
     id_ = card.account_id
     what, how_much = st.columns([3, 2], vertical_alignment="center", gap="small")
     with what, st.container(gap=None):
@@ -114,7 +130,11 @@ def _row(card: AccountCard, several: bool, today: date, parts: dict[int, int], w
             autocomplete="off",
             live=True,
         )
-        if chosen and typed:
+        if chosen and not typed:
+            empty.add(id_)
+            if st.session_state.get(_TRIED):
+                st.markdown(f":red[:small[:material/error: {t('pay.sum_missing')}]]")
+        elif chosen:
             try:
                 parts[id_] = read_sum(typed)
             except Refusal as refusal:
@@ -164,7 +184,7 @@ def in_range(total: int) -> bool:
     return True
 
 
-def _pay(parts: Mapping[int, int], wrong: frozenset[int], choice: Choice, again: bool) -> None:
+def _pay(parts: Mapping[int, int], wrong: frozenset[int], empty: frozenset[int], choice: Choice, again: bool) -> None:
     """Begin the payment; a callback. The key belongs to this form and this content: a second click is the same payment."""
     st.session_state.pop(_AGAIN, None)
     if wrong:
@@ -173,6 +193,9 @@ def _pay(parts: Mapping[int, int], wrong: frozenset[int], choice: Choice, again:
     if not parts:
         refuse("pay", NothingToPay())
         return
+    if empty:
+        st.session_state[_TRIED] = True
+        return  # said at each field
     if not in_range(sum(parts.values())):
         return  # said under the total
     content = f"{sorted(parts.items())} {choice} {again}"

@@ -122,8 +122,7 @@ def _method(seen: PaymentView) -> str:
 
 
 def _anew(seen: PaymentView) -> None:
-    """Back to the form, for the same account when it was one; a callback."""
+    """Back to the form as it was: the same accounts, sums and card; a callback."""
     forget()
     st.query_params.clear()
-    if len(seen.parts) == 1:
-        st.query_params["account"] = str(seen.parts[0].account_id)
+    st.query_params["again"] = str(seen.payment_id)

@@ -7,6 +7,7 @@ from datetime import date
 import streamlit as st
 
 from queries.cards import Card
+from queries.paying import PaymentView
 from texts import t
 from ui.widgets.autopay import card_names
 from ui.widgets.session import site
@@ -42,6 +43,20 @@ def method_field(cards: Sequence[Card], today: date, key: str) -> Choice:
     if chosen != ANOTHER:
         return Choice(chosen, keep_card=False)
     return Choice(None, keep_card=st.checkbox(t("pay.keep_card"), key=f"{key}_keep", help=t("pay.keep_card_help")))
+
+
+def choose(choice: Choice | None, cards: Sequence[Card], today: date, key: str) -> None:
+    """Let a form that is opened begin with this choice, if it can still be made, else with the default; before `method_field`."""
+    usable = [card.card_id for card in cards if not card.is_expired(today)]
+    st.session_state[f"{key}_keep"] = choice is not None and choice.keep_card
+    st.session_state.pop(f"{key}_card", None)
+    if choice is not None and usable and (choice.card_id is None or choice.card_id in usable):
+        st.session_state[f"{key}_card"] = choice.card_id or ANOTHER
+
+
+def choice_of(payment: PaymentView) -> Choice:
+    """The card that a payment was begun with."""
+    return Choice(payment.saved_card_id, payment.keeps_card)
 
 
 def return_url() -> str:

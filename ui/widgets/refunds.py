@@ -26,6 +26,7 @@ from settings import operator
 from texts import language, md, moment, money, points, sentence, speaking, t, tn
 from texts.formats import NO_BREAK
 from ui.widgets.account import ICONS, Colour
+from ui.widgets.address import number_in
 from ui.widgets.feedback import refuse, refused_here, toast
 from ui.widgets.session import signed_in
 
@@ -119,8 +120,7 @@ def _find(wanted: str, state: str = "all") -> None:
 
 def open_from_address() -> int | None:
     """The payment that is open. A link to one looks it up, once; what the address does not say is closed."""
-    said = st.query_params.get("payment", "")
-    wanted = int(said) if said.isascii() and said.isdigit() and len(said) < 19 else None
+    wanted = number_in("payment")
     if wanted != st.session_state.get(_OPENED):
         if wanted is None:
             close()
@@ -263,7 +263,9 @@ def _part(visitor: Visitor, seen: OpenedPayment, part: PartRow) -> None:
     what, do = st.columns([4, 1], vertical_alignment="center", gap="small")
     with what, st.container(gap=None):
         st.markdown(f"{ICONS[part.service]} **{format_account_number(part.number)}** · {md(part.holder)}")
-        told = [t(f"service.{part.service.value}"), t("refunds.part.paid", sum=money(part.amount_kopecks))]
+        told = [t(f"service.{part.service.value}"), money(part.amount_kopecks)]
+        if seen.payment.state is PaymentState.SUCCEEDED:
+            told[1] = t("refunds.part.paid", sum=told[1])
         if seen.can_go_back:
             told.append(t("refunds.part.left", sum=money(part.left_kopecks)))
         told.append(t("refunds.part.balance", sum=money(part.balance_kopecks)))

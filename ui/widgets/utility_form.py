@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
@@ -11,15 +12,15 @@ import clock
 from actions import perform
 from actions.utilities import LONGEST_NAME, begin_utility_payment
 from queries.cards import Card
-from queries.utilities import BillerForm, FormField, LastReading
+from queries.utilities import BillerForm, FormField, LastPaid, LastReading
 from rules.refusals import AmountMalformed, PaidJustNow, PaymentUnderWay, Refusal
 from rules.terms import BillerFieldKind
-from rules.utilities import Problem, bounds, check_amount_for_biller, check_fields, looks_like_card, periods
+from rules.utilities import Problem, bounds, check_amount_for_biller, check_fields, due_period, looks_like_card, periods
 from settings import operator
-from texts import language, md, money, month, number, sentence, t, tn
+from texts import day, language, md, money, month, number, sentence, t, tn
 from ui.widgets.feedback import refuse, refused_here
 from ui.widgets.pay_form import DECIMAL, read_sum
-from ui.widgets.paying import Choice, method_field, return_url
+from ui.widgets.paying import Choice, choose, method_field, return_url
 from ui.widgets.session import signed_in
 
 PLACE = "utilities"
@@ -32,13 +33,14 @@ _OPENED, _NONCE, _TRIED, _AGAIN, _BEGUN = (
 class Start:
     """What the form is opened with: `name` tells one opening from another; values as stored; the sum to suggest in kopecks.
 
-    With `template_id` it pays by a template of one's own.
+    With `template_id` it pays by a template of one's own; with `card` it is charged to that one unless another is chosen.
     """
 
     name: str
     fields: Mapping[str, str] = field(default_factory=dict)
     amount_kopecks: int | None = None
     template_id: int | None = None
+    card: Choice | None = None
 
 
 def payer_code(form: BillerForm, start: Start) -> str:
@@ -62,12 +64,14 @@ def show_form(
     cards: Sequence[Card],
     readings: Mapping[str, LastReading],
     *,
-    due: date,
+    paid: LastPaid | None,
     template_name: str,
     today: date,
 ) -> None:
-    """The whole form; `readings` are those paid last for the payer code that stands in it, `due` the month to suggest."""
-    _fill(form, start, due, template_name)
+    """The whole form; `readings` and `paid` are what was paid last for the payer code that stands in it."""
+    if not _is_open(form, start):  # afterwards what is in it is the person's
+        _fill(form, start, due_period(today=today, last_paid=paid.period_on if paid is not None else None), template_name)
+        choose(start.card, cards, today, "utilities")
     last = {code: reading.value for code, reading in readings.items()}
     typed = _typed(form)
     problems = check_fields(fields=form.terms, typed=typed, today=today, last=last).problems
@@ -78,12 +82,14 @@ def show_form(
         for each in form.fields:
             if each not in meters:
                 _field(form, each, shown.get(each.terms.code), None, today)
+                if each.terms.kind is BillerFieldKind.PERIOD and paid is not None and paid.period_on is not None:
+                    st.caption(_paid_for(paid.period_on, paid, today))
             elif each is meters[0]:
                 with st.grid(min(2, len(meters)), min_column_width=220, gap="small"):
                     for meter in meters:
                         with st.container(gap="xsmall"):
                             _field(form, meter, shown.get(meter.terms.code), readings.get(meter.terms.code), today)
-        amount = _amount(form, start)
+        amount = _amount(form, paid)
         choice = method_field(cards, today, "utilities")
         name = _template(start)
     with right, st.container(border=True, gap="small", key="utilities_total"):
@@ -110,7 +116,13 @@ def _field(form: BillerForm, each: FormField, problem: Problem | None, last: Las
         _wrong(said_problem(problem))
 
 
-def _amount(form: BillerForm, start: Start) -> int | None:
+def _paid_for(month_on: date, paid: LastPaid, today: date) -> str:
+    when = day(paid.at.astimezone(ZoneInfo(signed_in().time_zone)).date(), this_year=today.year)
+    of = month(month_on, year=month_on.year != today.year)
+    return t("utilities.last_period", month=of, sum=money(paid.amount_kopecks), day=when)
+
+
+def _amount(form: BillerForm, paid: LastPaid | None) -> int | None:
     """The sum in kopecks, None while it is none that can be paid."""
     typed = st.text_input(
         t("utilities.amount"),
@@ -123,8 +135,8 @@ def _amount(form: BillerForm, start: Start) -> int | None:
     )
     least, most = bounds(least_kopecks=form.least_kopecks, most_kopecks=form.most_kopecks, terms=operator().payments)
     said = [t("utilities.between", least=money(least, exact=False), most=money(most, exact=False))]
-    if start.amount_kopecks:
-        said.insert(0, t("utilities.last_sum", sum=money(start.amount_kopecks)))
+    if paid is not None:
+        said.insert(0, t("utilities.last_sum", sum=money(paid.amount_kopecks)))
     st.caption("  \n".join(said))
     if not typed.strip():
         if _is_tried():
@@ -148,7 +160,7 @@ def _amount(form: BillerForm, start: Start) -> int | None:
 
 def _template(start: Start) -> str | None:
     """The name under which to keep a template; empty when not wanted, None when it will not do."""
-    if start.template_id is not None or not st.checkbox(t("utilities.keep"), key="utilities_keep"):
+    if start.template_id is not None or not st.checkbox(t("utilities.keep"), key="utilities_as_template"):
         return ""
     typed = st.text_input(t("utilities.name"), key="utilities_name", autocomplete="off", max_chars=LONGEST_NAME, width=300)
     name = " ".join(typed.split())
@@ -232,9 +244,6 @@ def _typed(form: BillerForm) -> dict[str, str]:
 
 
 def _fill(form: BillerForm, start: Start, due: date, template_name: str) -> None:
-    """Fill the fields when the form is opened; afterwards they are the person's."""
-    if _is_open(form, start):
-        return
     chosen = st.session_state
     chosen[_OPENED], chosen[_NONCE], chosen[_TRIED] = (start.name, form.biller_id), uuid.uuid4().hex, False
     chosen.pop(_AGAIN, None)
@@ -243,7 +252,7 @@ def _fill(form: BillerForm, start: Start, due: date, template_name: str) -> None
         chosen[_key(form, each)] = start.fields.get(each.terms.code, first)
     roubles, rest = divmod(start.amount_kopecks or 0, 100)
     chosen.utilities_amount = f"{roubles}{DECIMAL[language()]}{rest:02d}" if start.amount_kopecks else ""
-    chosen.utilities_keep, chosen.utilities_name = False, template_name
+    chosen.utilities_as_template, chosen.utilities_name = False, template_name
 
 
 def _pay(
