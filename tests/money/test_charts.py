@@ -103,6 +103,14 @@ def test_a_year_is_set_against_the_year_before():
         assert year_against_year(frame, palette=PALETTE).title == "Услуги стали дороже на 10\u00a0%, чем год назад"
 
 
+def test_only_months_that_both_years_have_say_what_became_dearer():
+    rows = [(add_months(FIRST, step), 110, 100 if step > 6 else 0) for step in range(12)]
+    drawing = year_against_year(pd.DataFrame(rows, columns=["month_on", "now", "before"]), palette=PALETTE)
+    with speaking(Language.RU):
+        assert drawing.title == "Услуги стали дороже на 10\u00a0%, чем год назад"
+    assert [value is None or value != value for value in drawing.figure.data[1].y] == [True] * 7 + [False] * 5
+
+
 def test_points_earned_go_up_and_points_gone_go_down():
     frame = pd.DataFrame(
         [(FIRST, 50, 20, 0), (add_months(FIRST, 1), 1, 0, 0)], columns=["month_on", "earned", "spent", "expired"]

@@ -145,12 +145,13 @@ def year_against_year(frame: pd.DataFrame, *, palette: Sequence[str]) -> Drawn:
             line(
                 t("payments.year_before"),
                 names,
-                frame["before"].where(frame["before"] > 0),
+                frame["before"],
                 colour(palette, QUIET),
                 line={"width": 2.5, "color": colour(palette, QUIET), "dash": "dot"},
             ),
         ]
     )
+    figure.data[1].y = [roubles or None for roubles in figure.data[1].y]  # nothing was charged: it is no cheap month
     in_roubles(figure)
     by_months(figure, months)
     both = frame[frame["before"] > 0]

@@ -110,6 +110,9 @@ def spend_form(accounts: Sequence[AccountCard], have: int) -> None:
         asked = _read(typed, have)
         if asked:
             st.caption(t("bonus.spend.will", points=points(asked), sum=_roubles(asked), left=points(have - asked)))
+            beyond = asked * KOPECKS_OF_A_POINT - max(wanted(cards[chosen]), 0)
+            if beyond >= KOPECKS_OF_A_POINT:
+                st.caption(f":orange[:material/info: {t('bonus.spend.beyond', sum=money(beyond, exact=False))}]")
         refused_here("bonus_spend")
         label = t("bonus.spend.button", points=points(asked)) if asked else t("bonus.spend")
         with st.container(horizontal=True, gap="small"):
