@@ -103,8 +103,8 @@ if not total:
     st.stop()
 
 length = len(seen.months)
-# With a time in which half of the services were not there yet nothing is compared.
-is_compared = bool(seen.before.operations) and add_months(chosen.first, -length) >= since
+# With a time in which services were not there yet, or in their first month only in part, nothing is compared.
+is_compared = bool(seen.before.operations) and add_months(chosen.first, -length) > since
 tiles(seen, compared=is_compared)
 if is_compared:
     until = (
@@ -128,8 +128,10 @@ if narrow is not None:
     service = next((a.service.value for a in accounts if a.account_id == chosen.narrowing.account_id), "")
     with narrow:
         show_chart(drawn(by_service, seen.parts, service=service), key="payments_by_part")
-if "charged" in shown and seen.years["before"].any():
-    show_chart(drawn(year_against_year, seen.years), key="payments_by_year")
+years = seen.years.copy()
+years.loc[years["month_on"] <= add_months(since, 12), "before"] = 0
+if "charged" in shown and years["before"].any():
+    show_chart(drawn(year_against_year, years), key="payments_by_year")
 
 st.space("small")
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):

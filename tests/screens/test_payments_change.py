@@ -18,12 +18,12 @@ UP, DOWN, NONE = (Metric.MetricDirection.Value(name) for name in ("UP", "DOWN", 
 
 
 def charged_tile(before: int, now: int, language: Language) -> Any:
-    """The tile of a person who was charged so much nearly two years ago, and so much half a year ago."""
+    """The tile of a person who was charged so much a year and a half ago, and so much half a year ago."""
     with transaction() as db:
         world = World(db)
         person = world.person()
         account = world.account(person)
-        for months, kopecks in ((23, before), (6, now)):
+        for months, kopecks in ((24, 100), (18, before), (6, now)):
             world.charge(account, kopecks, month_begins_at(add_months(accounting_month(clock.now()), -months)))
     screen = open_screen("payments", customer_id=person.id, language=language)
     return next(tile for tile in screen.metric if tile.label in ("Начислено", "Charged")).proto
