@@ -33,6 +33,7 @@ _STYLE = """<style>
 }}
 .st-key-demo_clock button p {{ font-size: .85rem; white-space: nowrap }}
 
+[data-testid="stCheckbox"] label > div:first-of-type:not(:has(> div)) {{ border-radius: .25rem }}
 [data-testid="stButtonGroup"] button {{ min-height: 2.5rem }}
 [data-testid="stButtonGroup"] button[data-selected] {{ color: {link} !important }}
 
