@@ -17,13 +17,13 @@ from tests.money.world import World
 UP, DOWN, NONE = (Metric.MetricDirection.Value(name) for name in ("UP", "DOWN", "NONE"))
 
 
-def charged_tile(before: int, now: int, language: Language) -> Any:
+def charged_tile(before: int, now: int, language: Language = Language.RU, *, customer_for: int = 24) -> Any:
     """The tile of a person who was charged so much a year and a half ago, and so much half a year ago."""
     with transaction() as db:
         world = World(db)
         person = world.person()
         account = world.account(person)
-        for months, kopecks in ((24, 100), (18, before), (6, now)):
+        for months, kopecks in ((customer_for, 100), (18, before), (6, now)):
             world.charge(account, kopecks, month_begins_at(add_months(accounting_month(clock.now()), -months)))
     screen = open_screen("payments", customer_id=person.id, language=language)
     return next(tile for tile in screen.metric if tile.label in ("Начислено", "Charged")).proto
@@ -41,3 +41,8 @@ def test_less_points_down_more_points_up_and_as_much_nowhere(db: sa.Engine, lang
 
 def test_ten_times_as_much_is_not_told_in_percent(db: sa.Engine):
     assert charged_tile(1_000, 1_000_000, Language.RU).delta == ""
+
+
+@pytest.mark.parametrize("months", [19, 23])
+def test_who_was_no_customer_for_all_of_the_time_before_is_compared_with_nothing(db: sa.Engine, months: int):
+    assert charged_tile(500_000, 1_000_000, customer_for=months).delta == ""
