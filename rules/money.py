@@ -10,6 +10,7 @@ Kopecks = int
 LONGEST_ROUBLES = 15
 """Digits of roubles accepted from a person: what still fits a 64-bit column in kopecks, with room for sums."""
 
+_TOO_FINE = re.compile(r"[0-9 ]+[.,][0-9]{3,}")
 _CURRENCY = r"(?:₽|руб\.?|р\.?|rub)"
 _AMOUNT = re.compile(
     rf"(?P<sign>[-−+]?)\s*(?:{_CURRENCY}\s*)?(?P<sign_inside>[-−+]?)\s*(?P<number>[0-9][0-9 .,]*?)\s*(?:{_CURRENCY})?",
@@ -23,6 +24,10 @@ _NUMBERS = (
     re.compile(r"(?P<roubles>[0-9]{1,3}(?:\.[0-9]{3})+),(?P<kopecks>[0-9]{1,2})"),
     re.compile(r"(?P<roubles>[0-9]{1,3}(?:,[0-9]{3}){2,})(?P<kopecks>)"),
 )
+
+
+class TooFine(ValueError):
+    """More digits after the decimal mark than a sum has."""
 
 
 def split(total_kopecks: int, weights: Sequence[int]) -> list[int]:
@@ -62,7 +67,7 @@ def parse_amount(text: str) -> int:
     """Kopecks from a sum as a person types or pastes it: `1 234,56`, `1234.5`, `₽1,234.56`, `−100 руб.`
 
     Spaces of any kind group thousands (by three, or it may be two numbers); the decimal mark is a comma or a point.
-    Raises ValueError for anything else: no digits, words, `nan`, more than two decimals, over 15 digits of roubles.
+    Raises TooFine for more than two decimals, ValueError for anything else: no digits, words, `nan`, over 15 digits of roubles.
     """
     found = _AMOUNT.fullmatch(" ".join(text.split()))
     if found is None or (found["sign"] and found["sign_inside"]):
@@ -72,7 +77,7 @@ def parse_amount(text: str) -> int:
         if number is not None:
             break
     else:
-        raise ValueError("not a sum of money")
+        raise TooFine() if _TOO_FINE.fullmatch(found["number"].strip()) else ValueError("not a sum of money")
     roubles = re.sub(r"[ .,]", "", number["roubles"])
     if len(roubles) > LONGEST_ROUBLES:
         raise ValueError("the sum is too long")

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rules.due import Due, Runway
-from rules.refusals import AmountOutOfRange
+from rules.money import TooFine, parse_amount
+from rules.refusals import AmountMalformed, AmountNotAboveZero, AmountOutOfRange, AmountTooFine
 
 REPEAT_FOR = timedelta(minutes=15)
 """A request that got no answer is repeated under its key for so long; afterwards it is only looked for, never begun.
@@ -21,6 +22,22 @@ class PaymentTerms:
     most_kopecks: int = 1_000_000
     again_minutes: int = 10
     tries_per_hour: int = 30
+
+
+def read_amount(text: str) -> int:
+    """Kopecks from the sum that a person typed, above zero.
+
+    Raises AmountMalformed, AmountTooFine, AmountNotAboveZero: each wrong sum is told what is wrong with it.
+    """
+    try:
+        kopecks = parse_amount(text)
+    except TooFine:
+        raise AmountTooFine() from None
+    except ValueError:
+        raise AmountMalformed() from None
+    if kopecks <= 0:
+        raise AmountNotAboveZero()
+    return kopecks
 
 
 def check_amount(amount_kopecks: int, *, terms: PaymentTerms) -> None:

@@ -271,6 +271,16 @@ class AmountMalformed(Refusal):
     code = "amount_malformed"
 
 
+class AmountTooFine(Refusal):
+    """More than two digits after the decimal mark; `1,234` is one, for it may mean thousands."""
+
+    code = "amount_too_fine"
+
+
+class AmountNotAboveZero(Refusal):
+    code = "amount_not_above_zero"
+
+
 class NothingToPay(Refusal):
     """No account was chosen, or every sum is empty."""
 

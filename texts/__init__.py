@@ -6,11 +6,12 @@ tests use `speaking()`.
 """
 
 from texts.catalogue import has_text, keys, language, set_language_source, speaking, t, tn
-from texts.formats import day, days_between, moment, money, month, number, percent, phone, points
+from texts.formats import as_typed, day, days_between, moment, money, month, number, percent, phone, points
 from texts.refusals import sentence
 from texts.safe import md
 
 __all__ = [
+    "as_typed",
     "day",
     "days_between",
     "has_text",

@@ -41,6 +41,12 @@ def money(kopecks: int, *, exact: bool = True, signed: bool = False) -> str:
     return f"{sign}₽{figure}" if english else f"{sign}{figure}{NO_BREAK}₽"
 
 
+def as_typed(kopecks: int) -> str:
+    """A sum as a person would type it into a field: `490`, `490,50`; nothing for nothing."""
+    whole, rest = divmod(kopecks, 100)
+    return "" if not kopecks else f"{whole}{'.' if language() is Language.EN else ','}{rest:02d}" if rest else str(whole)
+
+
 def percent(share: float, decimals: int = 0, *, signed: bool = False) -> str:
     """A share (0.08) as a percentage (8 %)."""
     figure = number(share * 100, decimals)

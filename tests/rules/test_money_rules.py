@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.money import parse_amount, percent_of, split
+from rules.money import TooFine, parse_amount, percent_of, split
 
 SUMS = st.integers(-(10**12), 10**12)
 WEIGHTS = st.lists(st.integers(0, 10**9), min_size=1, max_size=12)
@@ -118,6 +118,16 @@ def test_a_sum_is_read_as_people_write_it(text: str, kopecks: int) -> None:
 def test_what_is_not_surely_one_sum_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_amount(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "too_fine"),
+    [("12,345", True), ("1,234", True), ("1 234.5678 ₽", True), ("1.2.345", False), ("5,", False), ("12,34a", False)],
+)
+def test_too_many_decimals_are_told_from_what_is_no_sum(text: str, too_fine: bool) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_amount(text)
+    assert isinstance(caught.value, TooFine) is too_fine
 
 
 def _russian(kopecks: int) -> str:

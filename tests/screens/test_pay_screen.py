@@ -76,28 +76,60 @@ def test_opened_for_an_account_it_is_that_account(home: Home):
     assert {box.key: box.value for box in screen.app.checkbox}[f"pay_on_{home.owing}"] is False
 
 
-@pytest.mark.parametrize("typed", ["абв", "0", "-100", "12,345", "1e5", "49.99.1", "9" * 40])
+NO_SUM = (("Введите сумму цифрами", "Enter the sum in digits"), ["абв", "1e5", "49.99.1", "9" * 20])
+NOT_ABOVE_ZERO = (("Сумма должна быть больше нуля", "The sum must be above zero"), ["0", "-100", "0,00"])
+TOO_FINE = (("не больше двух цифр", "No more than two digits"), ["12,345", "100.001", "1,234"])
+
+
 @pytest.mark.parametrize(
-    ("language", "said"), [(Language.RU, "Введите сумму цифрами"), (Language.EN, "Enter an amount in digits")]
+    ("said", "typed"), [(said, typed) for said, all_ in (NO_SUM, NOT_ABOVE_ZERO, TOO_FINE) for typed in all_]
 )
-def test_what_is_no_sum_is_said_at_the_field_and_nothing_begins(home: Home, paid, typed: str, language: Language, said: str):
+@pytest.mark.parametrize("language", Language)
+def test_what_is_wrong_with_a_sum_is_said_at_its_field_and_nothing_begins(
+    home: Home, paid, typed: str, language: Language, said: tuple[str, str]
+):
     screen = home.open(language)
     field(screen, home.owing).set_value(typed)
     screen.run()
-    assert any(said in line.value for line in screen.app.markdown)
-    pay(screen)
+    words = said[language is Language.EN]
+    assert any(words in line.value for line in screen.app.markdown)
+    assert words in pay(screen).app.error[0].value, "and by the button, which may be far from the field"
     assert field(screen, home.owing).value == typed, "what was typed stays"
     assert paid() == []
 
 
+BOUNDS = "Сумма — от 50\u00a0₽ до 10\u00a0000\u00a0₽"
+
+
+def in_order(screen: Screen) -> list[str]:
+    """What the form says, from top to bottom: fields by their keys, the total, sentences by their words."""
+    return [getattr(part, "key", None) or str(getattr(part, "value", "")) for part in screen.app.main]
+
+
 @pytest.mark.parametrize("typed", ["49,99", "10000,01"])
-def test_a_sum_out_of_bounds_is_said_before_the_button_is_pressed_and_after(home: Home, paid, typed: str):
+def test_a_sum_out_of_bounds_is_said_at_its_field_before_the_button_is_pressed_and_by_it_after(home: Home, paid, typed: str):
     screen = home.open()
     field(screen, home.owing).set_value(typed)
+    said = in_order(screen.run())
+    where = next(place for place, words in enumerate(said) if BOUNDS in words)
+    assert said[where - 1] == f"pay_sum_{home.owing}"
+    assert BOUNDS in pay(screen).app.error[0].value
+    assert paid() == []
+
+
+def test_of_several_accounts_the_total_is_out_of_bounds_and_no_single_sum_is(home: Home, paid):
+    screen = home.open()
+    next(box for box in screen.app.checkbox if box.key == f"pay_on_{home.even}").check()
     screen.run()
-    assert any("от 50\u00a0₽ до 10\u00a0000\u00a0₽" in line.value.replace("\u202f", "\u00a0") for line in screen.app.markdown)
+    field(screen, home.owing).set_value("9 990")
+    field(screen, home.even).set_value("10,01")
+    said = in_order(screen.run())
+    assert [said[place - 1] for place, words in enumerate(said) if BOUNDS in words] == ["10\u00a0000,01\u00a0₽"]
     pay(screen)
     assert paid() == []
+    field(screen, home.even).set_value("10")
+    pay(screen.run())
+    assert paid() == [(PaymentState.SUCCEEDED, 1_000_000)]
 
 
 def test_a_saved_card_pays_and_the_page_says_what_came_of_it(home: Home, paid):

@@ -192,7 +192,15 @@ def test_a_question_that_is_answered_with_no_gives_nothing_back(office: Office):
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"), [("", "сумм"), ("много", "сумм"), ("0", "сумм"), ("-5", "сумм"), ("500,01", "не больше 500")]
+    ("typed", "said"),
+    [
+        ("", "сумм"),
+        ("много", "сумм"),
+        ("0", "больше нуля"),
+        ("-5", "больше нуля"),
+        ("5,001", "двух цифр"),
+        ("500,01", "не больше 500"),
+    ],
 )
 def test_a_wrong_sum_is_said_at_the_field_and_nothing_is_asked(office: Office, typed: str, said: str):
     screen = fills(office.opens_form(), typed)

@@ -225,7 +225,7 @@ def test_what_was_paid_for_a_month_is_said_where_the_month_is_chosen_and_only_th
     with transaction() as db:
         db.get_one(Payment, declined).amount_kopecks = 6_000
     screen = home.screen(repeat=declined)
-    assert screen.app.text_input(key="utilities_amount").value == "60,00"
+    assert screen.app.text_input(key="utilities_amount").value == "60"
     there = said(screen)
     assert "уже заплатили 1\u00a0234,56\u00a0₽" in there
     assert "В прошлый раз заплатили 1\u00a0234,56\u00a0₽" in there

@@ -17,13 +17,13 @@ from rules.refusals import NotEnoughPoints, PointsMalformed, Refusal
 from rules.terms import BonusKind, Language
 from rules.visitor import Visitor
 from settings import operator
-from texts import day, language, md, moment, money, month, number, percent, phone, points, sentence, speaking, t, tn
+from texts import day, language, md, moment, money, month, number, percent, phone, points, speaking, t, tn
 from ui.widgets.account import account_name
-from ui.widgets.feedback import act, refused_here, toast
+from ui.widgets.feedback import act, refused_here, toast, wrong_here
 from ui.widgets.pay_form import payable, wanted
 
 SOON_DAYS = 30
-MOST_DIGITS = 9
+MOST_DIGITS = 18
 _NONCE, _OPENED_FOR, _SPENT = "_bonus_nonce", "_bonus_opened_for", "_bonus_spent"
 _ACCOUNT, _POINTS = "bonus_account", "bonus_points"
 
@@ -106,7 +106,7 @@ def spend_form(accounts: Sequence[AccountCard], have: int) -> None:
         )
         st.caption(_needs(cards[chosen]))
         hint = t("bonus.spend.placeholder")
-        typed = st.text_input(t("bonus.spend.points"), key=_POINTS, placeholder=hint, autocomplete="off", live=True)
+        typed = st.text_input(t("bonus.spend.points"), key=_POINTS, placeholder=hint, autocomplete="off", live=True, max_chars=12)
         asked = _read(typed, have)
         if asked:
             st.caption(t("bonus.spend.will", points=points(asked), sum=_roubles(asked), left=points(have - asked)))
@@ -136,7 +136,7 @@ def _read(typed: str, have: int) -> int | None:
         refusal = NotEnoughPoints(points=have, wanted=int(figure))
     else:
         return int(figure)
-    st.markdown(f":red[:small[:material/error: {md(sentence(refusal))}]]")
+    wrong_here(refusal)
     return None
 
 

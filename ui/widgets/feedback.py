@@ -49,6 +49,12 @@ def refused_here(place: str) -> bool:
     return True
 
 
+def wrong_here(what: Refusal | str) -> None:
+    """A small red line under the field that was just drawn: a refusal, or a text already made."""
+    said = sentence(what) if isinstance(what, Refusal) else what
+    st.markdown(f":red[:small[:material/error: {md(said)}]]")
+
+
 def show_toasts() -> None:
     """Show what waits; the portal calls it once a run, after the screen."""
     for key, facts in st.session_state.pop(_TOASTS, []):

@@ -11,19 +11,17 @@ from actions.payments import begin_payment
 from queries.cards import Card
 from queries.home import AccountCard
 from queries.paying import PaymentView
-from rules.money import parse_amount
-from rules.payments import check_amount, suggested
-from rules.refusals import AmountMalformed, AmountOutOfRange, NothingToPay, PaidJustNow, PaymentUnderWay, Refusal
-from rules.terms import AccountStatus, Language, Right
+from rules.payments import check_amount, read_amount, suggested
+from rules.refusals import AmountOutOfRange, NothingToPay, PaidJustNow, PaymentUnderWay, Refusal
+from rules.terms import AccountStatus, Right
 from settings import operator
-from texts import day, language, md, money, sentence, t
+from texts import as_typed, day, md, money, t
 from ui.widgets.account import account_name, account_title
-from ui.widgets.feedback import refuse, refused_here
+from ui.widgets.feedback import refuse, refused_here, wrong_here
 from ui.widgets.paying import Choice, choice_of, choose, method_field, return_url, will_leave
 from ui.widgets.session import signed_in
 
 _NONCE, _AGAIN, _TRIED = "_pay_nonce", "_pay_again", "_pay_tried"
-DECIMAL = {Language.RU: ",", Language.EN: "."}
 
 
 def payable(accounts: Sequence[AccountCard]) -> list[AccountCard]:
@@ -54,13 +52,13 @@ def begin(
         for card in accounts:
             sum_ = sums.get(card.account_id, 0)
             st.session_state[f"pay_on_{card.account_id}"] = sum_ > 0
-            st.session_state[f"pay_sum_{card.account_id}"] = _typed(sum_ or wanted(card))
+            st.session_state[f"pay_sum_{card.account_id}"] = as_typed(sum_ or wanted(card))
         return
     owing = {card.account_id for card in accounts if card.due.amount_kopecks}
     chosen = {asked} if asked is not None else owing or {accounts[0].account_id}
     for card in accounts:
         st.session_state[f"pay_on_{card.account_id}"] = card.account_id in chosen
-        st.session_state[f"pay_sum_{card.account_id}"] = _typed(_first_sum(card, alone=len(chosen) == 1))
+        st.session_state[f"pay_sum_{card.account_id}"] = as_typed(_first_sum(card, alone=len(chosen) == 1))
 
 
 def forget() -> None:
@@ -75,41 +73,53 @@ def _first_sum(card: AccountCard, *, alone: bool) -> int:
     return max(sum_, operator().payments.least_kopecks) if sum_ and alone else sum_
 
 
-def _typed(kopecks: int) -> str:
-    """A sum as a person would type it; nothing for nothing."""
-    roubles, rest = divmod(kopecks, 100)
-    return "" if not kopecks else f"{roubles}{DECIMAL[language()]}{rest:02d}" if rest else str(roubles)
-
-
 def form(accounts: Sequence[AccountCard], cards: Sequence[Card], today: date) -> None:
     """The whole form, ending in the one button."""
     several = len(accounts) > 1
     if several:
         st.caption(t("pay.choose"))
     parts: dict[int, int] = {}
-    wrong: set[int] = set()
+    wrong: list[Refusal] = []
     empty: set[int] = set()
+    alone = not several or sum(bool(st.session_state[f"pay_on_{card.account_id}"]) for card in accounts) == 1
     left, right = st.columns([3, 2], gap="large")
     with left, st.container(gap="small"):
         for card in accounts:
             with st.container(border=True, gap="xsmall", key=f"pay_row_{card.account_id}"):
-                _row(card, several, today, parts, wrong, empty)
+                _row(card, several, alone, today, parts, wrong, empty)
     with right:
         choice = method_field(cards, today, "pay")
         st.space("small")
         total = sum(parts.values())
-        _total(total, wrong)
+        st.metric(t("pay.total"), money(total))
+        if total and not wrong:
+            try:
+                check_amount(total, terms=operator().payments)
+            except AmountOutOfRange as refusal:
+                wrong.append(refusal)
+                wrong_here(refusal)
         refused_here("pay")
         again = st.session_state.get(_AGAIN, False)
         said = money(total, exact=False)
         label = t("pay.again" if again else "pay.button", sum=said) if total else t("pay.button_empty")
         st.button(label, type="primary", icon=":material/lock:", key="pay_now", width="stretch", on_click=_pay,
-                  args=(parts, frozenset(wrong), frozenset(empty), choice, again))  # fmt: skip
+                  args=(parts, tuple(wrong), frozenset(empty), choice, again))  # fmt: skip
         st.caption(t("pay.no_commission"))
 
 
-def _row(card: AccountCard, several: bool, today: date, parts: dict[int, int], wrong: set[int], empty: set[int]) -> None:
-    """One account: chosen or not, what falls due, how much to pay. Fills in `parts`, or `wrong`, or `empty`."""
+def _row(
+    card: AccountCard,
+    several: bool,
+    alone: bool,
+    today: date,
+    parts: dict[int, int],
+    wrong: list[Refusal],
+    empty: set[int],
+) -> None:
+    """One account: chosen or not, what falls due, how much to pay. Fills in `parts`, or `wrong`, or `empty`.
+
+    `alone`: it is the only one chosen, so its sum is the payment's, and what is wrong with that is said here.
+    """
     id_ = card.account_id
     what, how_much = st.columns([3, 2], vertical_alignment="center", gap="small")
     with what, st.container(gap=None):
@@ -128,29 +138,21 @@ def _row(card: AccountCard, several: bool, today: date, parts: dict[int, int], w
             disabled=not chosen,
             icon=":material/currency_ruble:",
             autocomplete="off",
+            max_chars=20,
             live=True,
         )
         if chosen and not typed:
             empty.add(id_)
             if st.session_state.get(_TRIED):
-                st.markdown(f":red[:small[:material/error: {t('pay.sum_missing')}]]")
+                wrong_here(t("pay.sum_missing"))
         elif chosen:
             try:
-                parts[id_] = read_sum(typed)
+                parts[id_] = read_amount(typed)
+                if alone:
+                    check_amount(parts[id_], terms=operator().payments)
             except Refusal as refusal:
-                wrong.add(id_)
-                st.markdown(f":red[:small[:material/error: {md(sentence(refusal))}]]")
-
-
-def read_sum(typed: str) -> int:
-    """Kopecks from what was typed. Raises AmountMalformed, also for zero and less."""
-    try:
-        kopecks = parse_amount(typed)
-    except ValueError:
-        raise AmountMalformed() from None
-    if kopecks <= 0:
-        raise AmountMalformed()
-    return kopecks
+                wrong.append(refusal)
+                wrong_here(refusal)
 
 
 def _standing(card: AccountCard, today: date) -> str:
@@ -167,37 +169,18 @@ def _standing(card: AccountCard, today: date) -> str:
     return " · ".join(said)
 
 
-def _total(total: int, wrong: set[int]) -> None:
-    st.metric(t("pay.total"), money(total))
-    if total and not wrong and not in_range(total):
-        terms = operator().payments
-        refusal = AmountOutOfRange(least_kopecks=terms.least_kopecks, most_kopecks=terms.most_kopecks)
-        st.markdown(f":red[:small[:material/error: {md(sentence(refusal))}]]")
-
-
-def in_range(total: int) -> bool:
-    """Whether one payment may be of this sum."""
-    try:
-        check_amount(total, terms=operator().payments)
-    except AmountOutOfRange:
-        return False
-    return True
-
-
-def _pay(parts: Mapping[int, int], wrong: frozenset[int], empty: frozenset[int], choice: Choice, again: bool) -> None:
+def _pay(parts: Mapping[int, int], wrong: Sequence[Refusal], empty: frozenset[int], choice: Choice, again: bool) -> None:
     """Begin the payment; a callback. The key belongs to this form and this content: a second click is the same payment."""
     st.session_state.pop(_AGAIN, None)
+    st.session_state[_TRIED] = bool(empty)
     if wrong:
-        refuse("pay", AmountMalformed())
+        refuse("pay", wrong[0])
         return
     if not parts:
         refuse("pay", NothingToPay())
         return
     if empty:
-        st.session_state[_TRIED] = True
         return  # said at each field
-    if not in_range(sum(parts.values())):
-        return  # said under the total
     content = f"{sorted(parts.items())} {choice} {again}"
     key = uuid.uuid5(uuid.UUID(st.session_state[_NONCE]), content).hex
     try:

@@ -10,10 +10,9 @@ from streamlit.delta_generator import DeltaGenerator
 from actions import perform
 from actions.refunds import LONGEST_REASON, begin_refund, look_up_payments, payment_asked_about, refund_progress
 from queries.refunds import MOST_FOUND, FoundPayment, OpenedPayment, PartRow, RefundRow, Stuck
-from rules.money import parse_amount
 from rules.numbers import format_account_number
+from rules.payments import read_amount
 from rules.refusals import (
-    AmountMalformed,
     FieldWrong,
     LooksLikeCard,
     ReasonMissing,
@@ -23,11 +22,11 @@ from rules.refusals import (
 from rules.terms import Language, PaymentMethod, PaymentState
 from rules.visitor import Visitor
 from settings import operator
-from texts import language, md, moment, money, points, sentence, speaking, t, tn
+from texts import as_typed, md, moment, money, points, speaking, t, tn
 from texts.formats import NO_BREAK
 from ui.widgets.account import ICONS, Colour
 from ui.widgets.address import number_in
-from ui.widgets.feedback import refuse, refused_here, toast
+from ui.widgets.feedback import refuse, refused_here, toast, wrong_here
 from ui.widgets.session import signed_in
 
 ASK_SECONDS = 2.0
@@ -315,7 +314,7 @@ def _keep_asking(refund_id: int, kopecks: int) -> None:
 def _begin(payment_id: int, part: PartRow) -> None:
     _leave_form()
     st.session_state[_FORM] = Form(payment_id, part.account_id, uuid.uuid4().hex)
-    st.session_state["refund_sum"] = typed(part.left_kopecks)
+    st.session_state["refund_sum"] = as_typed(part.left_kopecks)
     st.session_state["refund_reason"] = ""
 
 
@@ -324,20 +323,9 @@ def _leave_form() -> None:
         st.session_state.pop(key, None)
 
 
-def typed(kopecks: int) -> str:
-    """A sum as a person would type it."""
-    roubles, rest = divmod(kopecks, 100)
-    return f"{roubles}{'.' if language() is Language.EN else ','}{rest:02d}" if rest else str(roubles)
-
-
 def _read_sum(said: str, left_kopecks: int) -> int:
-    """Kopecks from what was typed. Raises AmountMalformed, RefundTooMuch."""
-    try:
-        kopecks = parse_amount(said)
-    except ValueError:
-        raise AmountMalformed() from None
-    if kopecks <= 0:
-        raise AmountMalformed()
+    """Kopecks from what was typed. Raises what `read_amount` raises, and RefundTooMuch."""
+    kopecks = read_amount(said)
     if kopecks > left_kopecks:
         raise RefundTooMuch(left_kopecks=left_kopecks)
     return kopecks
@@ -355,7 +343,7 @@ def _form(seen: OpenedPayment, part: PartRow) -> None:
         try:
             kopecks = _read_sum(said, part.left_kopecks)
         except Refusal as refusal:
-            _said_wrong(refusal)
+            wrong_here(refusal)
     with why, st.container(gap="xsmall"):
         st.text_input(
             t("refunds.reason"), key="refund_reason", max_chars=LONGEST_REASON, autocomplete="off", live=True,
@@ -409,11 +397,7 @@ def _wrong_here(field: str) -> None:
     """What is wrong with a field, once."""
     refusal = st.session_state.get(_WRONG, {}).pop(field, None)
     if refusal is not None:
-        _said_wrong(refusal)
-
-
-def _said_wrong(refusal: Refusal) -> None:
-    st.markdown(f":red[:small[:material/error: {md(sentence(refusal))}]]")
+        wrong_here(refusal)
 
 
 # --- the question -------------------------------------------------------------------------------------

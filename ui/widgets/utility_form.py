@@ -13,13 +13,13 @@ from actions import perform
 from actions.utilities import LONGEST_NAME, begin_utility_payment
 from queries.cards import Card
 from queries.utilities import BillerForm, FormField, LastPaid, LastReading
-from rules.refusals import AmountMalformed, PaidJustNow, PaymentUnderWay, Refusal
+from rules.payments import read_amount
+from rules.refusals import AmountMalformed, AmountNotAboveZero, AmountTooFine, PaidJustNow, PaymentUnderWay, Refusal
 from rules.terms import BillerFieldKind
 from rules.utilities import Problem, bounds, check_amount_for_biller, check_fields, due_period, looks_like_card, periods
 from settings import operator
-from texts import day, language, md, money, month, number, sentence, t, tn
-from ui.widgets.feedback import refuse, refused_here
-from ui.widgets.pay_form import DECIMAL, read_sum
+from texts import as_typed, day, md, money, month, number, t, tn
+from ui.widgets.feedback import refuse, refused_here, wrong_here
 from ui.widgets.paying import Choice, choose, method_field, return_url
 from ui.widgets.session import signed_in
 
@@ -113,7 +113,7 @@ def _field(form: BillerForm, each: FormField, problem: Problem | None, last: Las
             said = t("utilities.last_reading_for", value=value, month=month(last.period_on, year=year))
         st.caption(said)
     if problem is not None:
-        _wrong(said_problem(problem))
+        wrong_here(said_problem(problem))
 
 
 def _paid_for(month_on: date, paid: LastPaid, today: date) -> str:
@@ -140,20 +140,20 @@ def _amount(form: BillerForm, paid: LastPaid | None) -> int | None:
     st.caption("  \n".join(said))
     if not typed.strip():
         if _is_tried():
-            _wrong(t("utilities.amount_missing"))
+            wrong_here(t("utilities.amount_missing"))
         return None
     try:
-        kopecks = read_sum(typed)
+        kopecks = read_amount(typed)
         check_amount_for_biller(
             kopecks, least_kopecks=form.least_kopecks, most_kopecks=form.most_kopecks, terms=operator().payments
         )
-    except AmountMalformed as refusal:
-        _wrong(sentence(refusal))
+    except (AmountMalformed, AmountTooFine, AmountNotAboveZero) as refusal:
+        wrong_here(refusal)
         return None
     except Refusal as refusal:
         # While somebody is typing 1500 it is 1 for a moment: too little is said when they are done.
         if _is_tried() or kopecks > most:
-            _wrong(sentence(refusal))
+            wrong_here(refusal)
         return None
     return kopecks
 
@@ -165,11 +165,11 @@ def _template(start: Start) -> str | None:
     typed = st.text_input(t("utilities.name"), key="utilities_name", autocomplete="off", max_chars=LONGEST_NAME, width=300)
     name = " ".join(typed.split())
     if looks_like_card(name):
-        _wrong(t("biller_field.card"))
+        wrong_here(t("biller_field.card"))
         return None
     if not name or not name.isprintable():
         if _is_tried():
-            _wrong(t("refusal.template_name_missing", longest=LONGEST_NAME))
+            wrong_here(t("refusal.template_name_missing", longest=LONGEST_NAME))
         return None
     return name
 
@@ -189,7 +189,7 @@ def _total(
     st.metric(t("utilities.to_pay"), money(amount or 0))
     st.caption(t("utilities.fee"))
     if _is_tried() and (has_problems or amount is None or name is None):
-        _wrong(t("utilities.check_fields"))
+        wrong_here(t("utilities.check_fields"))
     refused_here(PLACE)
     content = f"{sorted(_typed(form).items())} {amount} {choice}"
     again = st.session_state.get(_AGAIN) == content
@@ -221,10 +221,6 @@ def said_problem(problem: Problem) -> str:
     return t(f"biller_field.{code}", **facts)
 
 
-def _wrong(said: str) -> None:
-    st.markdown(f":red[:material/error: {md(said)}]")
-
-
 # --- what is in it ----------------------------------------------------------------------------------
 def _key(form: BillerForm, each: FormField) -> str:
     return f"utilities_{form.biller_id}_{each.terms.code}"
@@ -250,8 +246,7 @@ def _fill(form: BillerForm, start: Start, due: date, template_name: str) -> None
     for each in form.fields:
         first = f"{due:%Y-%m}" if each.terms.kind is BillerFieldKind.PERIOD else ""
         chosen[_key(form, each)] = start.fields.get(each.terms.code, first)
-    roubles, rest = divmod(start.amount_kopecks or 0, 100)
-    chosen.utilities_amount = f"{roubles}{DECIMAL[language()]}{rest:02d}" if start.amount_kopecks else ""
+    chosen.utilities_amount = as_typed(start.amount_kopecks or 0)
     chosen.utilities_as_template, chosen.utilities_name = False, template_name
 
 
