@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-_JOBS = "_bridge"
+_JOBS, _RUN = "_bridge", "_bridge_run"
 
 _SCRIPT = """
 export default function({ data, setTriggerValue }) {
@@ -23,9 +23,10 @@ export default function({ data, setTriggerValue }) {
 """
 
 
-def send(url: str, body: dict[str, Any]) -> None:
-    """Have the browser POST `body` as JSON to `url` after this run."""
-    st.session_state.setdefault(_JOBS, []).append({"url": url, "body": body, "nonce": secrets.token_hex(8)})
+def send(url: str, body: dict[str, Any], *, then_run: bool = False) -> None:
+    """Have the browser POST `body` as JSON to `url` after this run; `then_run`: the page is run again when that is done."""
+    job = {"url": url, "body": body, "nonce": secrets.token_hex(8), "then_run": then_run}
+    st.session_state.setdefault(_JOBS, []).append(job)
 
 
 def waiting(url: str) -> bool:
@@ -35,11 +36,20 @@ def waiting(url: str) -> bool:
 
 def _finished(key: str) -> None:
     done = getattr(st.session_state.get(key), "done", None)
-    st.session_state[_JOBS] = [job for job in st.session_state.get(_JOBS, []) if job["nonce"] != done]
+    jobs = st.session_state.get(_JOBS, [])
+    st.session_state[_JOBS] = [job for job in jobs if job["nonce"] != done]
+    st.session_state[_RUN] = any(job["then_run"] for job in jobs if job["nonce"] == done)
 
 
+@st.fragment
 def mount_bridge() -> None:
-    """Put what waits on the page, invisibly; the portal calls it once a run, last."""
+    """Put what waits on the page, invisibly; the portal calls it once a run, last.
+
+    A fragment, for the browser's answer must not run the page again: it comes within milliseconds of a screen's first run,
+    and a field that the script fills and the browser has not built yet is told its value in that first run only.
+    """
+    if st.session_state.pop(_RUN, False):
+        st.rerun()
     for job in st.session_state.get(_JOBS, []):
         component = st.components.v2.component("kabinet_bridge", js=_SCRIPT)
         key = f"bridge-{job['nonce']}"

@@ -63,7 +63,7 @@ def _ask(purpose: Purpose, provider: str) -> None:
     remembered = bool(st.session_state.get(_REMEMBER, True))
     intent = new_intent(purpose=purpose, provider=provider, back=_here(), session=session, remembered=remembered)
     st.session_state[_GOING] = provider
-    bridge.send(_BEGIN, {"intent": seal_intent(intent)})
+    bridge.send(_BEGIN, {"intent": seal_intent(intent)}, then_run=True)
 
 
 def _here() -> str:
