@@ -281,6 +281,12 @@ class AmountNotAboveZero(Refusal):
     code = "amount_not_above_zero"
 
 
+class ChangedAtTheClick(Refusal):
+    """The button still named what stood in the form before: a sum that nobody was shown is not charged."""
+
+    code = "changed_at_the_click"
+
+
 class NothingToPay(Refusal):
     """No account was chosen, or every sum is empty."""
 

@@ -215,6 +215,16 @@ def test_all_points_are_one_click(anna: Customer):
     assert not [one for one in screen.app.button if str(one.key).startswith("bonus_spend")]
 
 
+def test_points_typed_as_the_button_is_pressed_are_shown_first_and_no_others_are_spent(anna: Customer):
+    screen = type_points(show(anna), "10")
+    screen.app.text_input(key="bonus_points").set_value("100")
+    screen.click("bonus_spend_now")
+    assert tile(screen, "Баланс") == "120"
+    assert "Проверьте, что написано на кнопке" in screen.says
+    screen.click("bonus_spend_now")
+    assert tile(screen, "Баланс") == "20"
+
+
 def test_points_that_went_meanwhile_are_refused_in_place(anna: Customer):
     screen = type_points(show(anna), "100")
     with transaction() as session:

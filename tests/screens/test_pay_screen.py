@@ -141,6 +141,27 @@ def test_a_saved_card_pays_and_the_page_says_what_came_of_it(home: Home, paid):
     assert "24 балла" in screen.says
 
 
+def test_a_sum_typed_as_the_button_is_pressed_is_shown_first_and_no_other_is_charged(home: Home, paid):
+    screen = home.open()
+    field(screen, home.owing).set_value("562")
+    pay(screen)  # the browser sends both at once: the button still said 490
+    assert paid() == []
+    assert "Проверьте, что написано на кнопке" in screen.app.error[0].value
+    assert "562\u00a0₽" in next(button.label for button in screen.app.button if button.key == "pay_now")
+    pay(screen)
+    assert paid() == [(PaymentState.SUCCEEDED, 56_200)]
+
+
+def test_a_card_chosen_or_an_account_ticked_as_the_button_is_pressed_is_not_passed_over(home: Home, paid):
+    bad = saved(home.anna_id, Behaviour.INSUFFICIENT_FUNDS)
+    screen = home.open()
+    screen.app.radio[0].set_value(bad)
+    pay(screen)
+    next(box for box in screen.app.checkbox if box.key == f"pay_on_{home.owing}").uncheck()
+    pay(screen)
+    assert paid() == []
+
+
 def test_the_same_again_is_asked_about_and_then_done(home: Home, paid):
     pay(home.open())
     screen = home.open(account=str(home.owing))

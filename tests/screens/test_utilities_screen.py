@@ -231,6 +231,39 @@ def test_what_was_paid_for_a_month_is_said_where_the_month_is_chosen_and_only_th
     assert "В прошлый раз заплатили 1\u00a0234,56\u00a0₽" in there
 
 
+def filled(home: Home) -> Screen:
+    """The form of the power company, with all that it asks for and 500 ₽."""
+    home.paid()
+    screen = home.screen(biller=home.power.id)
+    for code, value in {"account": PAYER, "day": "130"}.items():
+        home.field(screen, code).set_value(value)
+    screen.app.text_input(key="utilities_amount").set_value("500")
+    return screen.run()
+
+
+def test_a_sum_typed_as_the_button_is_pressed_is_shown_first_and_no_other_is_charged(home: Home):
+    screen = filled(home)
+    before = len(all_of(Payment))
+    screen.app.text_input(key="utilities_amount").set_value("5000")
+    screen.click("utilities_pay")
+    assert len(all_of(Payment)) == before
+    assert "Проверьте, что написано на кнопке" in said(screen)
+    screen.click("utilities_pay")
+    assert [payment.amount_kopecks for payment in all_of(Payment)[before:]] == [500_000]
+
+
+def test_what_else_is_typed_as_the_button_is_pressed_goes_with_the_payment(home: Home):
+    screen = filled(home)
+    before = len(all_of(Payment))
+    screen.app.checkbox(key="utilities_as_template").check()
+    screen.run()
+    screen.app.text_input(key="utilities_name").set_value("Свет на даче")
+    home.field(screen, "day").set_value("140")
+    screen.click("utilities_pay")
+    assert len(all_of(Payment)) == before + 1
+    assert max(all_of(UtilityPayment), key=lambda row: row.payment_id).fields["day"] == "140"
+
+
 @pytest.mark.parametrize(
     ("language", "missing", "digits", "below"),
     [

@@ -1,9 +1,10 @@
 """Bonus points on the screen: key figures, spending, the way to the next level, what expires when, history, how to earn."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -13,14 +14,15 @@ from queries.bonus import BonusLotRow, BonusMovement
 from queries.home import AccountCard
 from rules.bonus import KOPECKS_OF_A_POINT, LevelStanding, expiring, points_for_price
 from rules.periods import month_start
-from rules.refusals import NotEnoughPoints, PointsMalformed, Refusal
+from rules.refusals import ChangedAtTheClick, NotEnoughPoints, PointsMalformed, Refusal
 from rules.terms import BonusKind, Language
 from rules.visitor import Visitor
 from settings import operator
 from texts import day, language, md, moment, money, month, number, percent, phone, points, speaking, t, tn
 from ui.widgets.account import account_name
-from ui.widgets.feedback import act, refused_here, toast, wrong_here
+from ui.widgets.feedback import act, refuse, refused_here, toast, wrong_here
 from ui.widgets.pay_form import payable, wanted
+from ui.widgets.paying import fields
 
 SOON_DAYS = 30
 MOST_DIGITS = 18
@@ -117,7 +119,8 @@ def spend_form(accounts: Sequence[AccountCard], have: int) -> None:
         label = t("bonus.spend.button", points=points(asked)) if asked else t("bonus.spend")
         with st.container(horizontal=True, gap="small"):
             # The key belongs to this form and this content, from the moment it is drawn: a second click is the same spending.
-            given = (chosen, asked or 0, uuid.uuid5(uuid.UUID(st.session_state[_NONCE]), f"{chosen} {asked}").hex)
+            key = uuid.uuid5(uuid.UUID(st.session_state[_NONCE]), f"{chosen} {asked}").hex
+            given = (chosen, asked or 0, key, fields(_ACCOUNT, _POINTS))
             st.button(label, type="primary", key="bonus_spend_now", disabled=not asked, on_click=_spend, args=given)
             if asked != have:
                 every = t("bonus.spend.all", points=points(have))
@@ -167,8 +170,11 @@ def _fill(count: int) -> None:
     st.session_state[_POINTS] = str(count) if count else ""
 
 
-def _spend(account_id: int, count: int, key: str) -> None:
-    """Spend; a callback."""
+def _spend(account_id: int, count: int, key: str, shown: Mapping[str, Any]) -> None:
+    """Spend; a callback. What was typed after the button was drawn (`shown` are the fields then) is shown first."""
+    if fields(*shown) != shown:
+        refuse("bonus_spend", ChangedAtTheClick())
+        return
     spent = act(spend_points, place="bonus_spend", account_id=account_id, points=count, key=key)
     if spent is not None:
         st.session_state[_SPENT], st.session_state[_NONCE] = spent, uuid.uuid4().hex

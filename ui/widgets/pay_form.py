@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import streamlit as st
 
@@ -12,13 +13,13 @@ from queries.cards import Card
 from queries.home import AccountCard
 from queries.paying import PaymentView
 from rules.payments import check_amount, read_amount, suggested
-from rules.refusals import AmountOutOfRange, NothingToPay, PaidJustNow, PaymentUnderWay, Refusal
+from rules.refusals import AmountOutOfRange, ChangedAtTheClick, NothingToPay, PaidJustNow, PaymentUnderWay, Refusal
 from rules.terms import AccountStatus, Right
 from settings import operator
 from texts import as_typed, day, md, money, t
 from ui.widgets.account import account_name, account_title
 from ui.widgets.feedback import refuse, refused_here, wrong_here
-from ui.widgets.paying import Choice, choice_of, choose, method_field, return_url, will_leave
+from ui.widgets.paying import Choice, card_fields, choice_of, choose, fields, method_field, return_url, will_leave
 from ui.widgets.session import signed_in
 
 _NONCE, _AGAIN, _TRIED = "_pay_nonce", "_pay_again", "_pay_tried"
@@ -103,7 +104,7 @@ def form(accounts: Sequence[AccountCard], cards: Sequence[Card], today: date) ->
         said = money(total, exact=False)
         label = t("pay.again" if again else "pay.button", sum=said) if total else t("pay.button_empty")
         st.button(label, type="primary", icon=":material/lock:", key="pay_now", width="stretch", on_click=_pay,
-                  args=(parts, tuple(wrong), frozenset(empty), choice, again))  # fmt: skip
+                  args=(parts, tuple(wrong), frozenset(empty), choice, again, _fields(accounts)))  # fmt: skip
         st.caption(t("pay.no_commission"))
 
 
@@ -169,10 +170,28 @@ def _standing(card: AccountCard, today: date) -> str:
     return " · ".join(said)
 
 
-def _pay(parts: Mapping[int, int], wrong: Sequence[Refusal], empty: frozenset[int], choice: Choice, again: bool) -> None:
-    """Begin the payment; a callback. The key belongs to this form and this content: a second click is the same payment."""
+def _fields(accounts: Sequence[AccountCard]) -> dict[str, Any]:
+    """All that decides what is charged, and from where, as it stands."""
+    return fields(*(f"pay_{what}_{card.account_id}" for what in ("on", "sum") for card in accounts), *card_fields("pay"))
+
+
+def _pay(
+    parts: Mapping[int, int],
+    wrong: Sequence[Refusal],
+    empty: frozenset[int],
+    choice: Choice,
+    again: bool,
+    shown: Mapping[str, Any],
+) -> None:
+    """Begin the payment; a callback. The key belongs to this form and this content: a second click is the same payment.
+
+    `shown`: the fields as they stood when the button was drawn. What was typed since is shown first, then charged.
+    """
     st.session_state.pop(_AGAIN, None)
     st.session_state[_TRIED] = bool(empty)
+    if fields(*shown) != shown:
+        refuse("pay", ChangedAtTheClick())
+        return
     if wrong:
         refuse("pay", wrong[0])
         return

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import streamlit as st
 
@@ -43,6 +44,19 @@ def method_field(cards: Sequence[Card], today: date, key: str) -> Choice:
     if chosen != ANOTHER:
         return Choice(chosen, keep_card=False)
     return Choice(None, keep_card=st.checkbox(t("pay.keep_card"), key=f"{key}_keep", help=t("pay.keep_card_help")))
+
+
+def fields(*keys: str) -> dict[str, Any]:
+    """What stands in these fields now: kept with a button when it is drawn, compared when it is pressed.
+
+    A click comes with what was typed a moment before it, and the button still shows the sum before that.
+    """
+    return {key: st.session_state.get(key) for key in keys}
+
+
+def card_fields(key: str) -> tuple[str, str]:
+    """The fields that `method_field` draws."""
+    return f"{key}_card", f"{key}_keep"
 
 
 def choose(choice: Choice | None, cards: Sequence[Card], today: date, key: str) -> None:

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -14,16 +15,26 @@ from actions.utilities import LONGEST_NAME, begin_utility_payment
 from queries.cards import Card
 from queries.utilities import BillerForm, FormField, LastPaid, LastReading
 from rules.payments import read_amount
-from rules.refusals import AmountMalformed, AmountNotAboveZero, AmountTooFine, PaidJustNow, PaymentUnderWay, Refusal
+from rules.refusals import (
+    AmountMalformed,
+    AmountNotAboveZero,
+    AmountTooFine,
+    ChangedAtTheClick,
+    PaidJustNow,
+    PaymentUnderWay,
+    Refusal,
+)
 from rules.terms import BillerFieldKind
 from rules.utilities import Problem, bounds, check_amount_for_biller, check_fields, due_period, looks_like_card, periods
 from settings import operator
 from texts import as_typed, day, md, money, month, number, t, tn
 from ui.widgets.feedback import refuse, refused_here, wrong_here
-from ui.widgets.paying import Choice, choose, method_field, return_url
+from ui.widgets.paying import Choice, card_fields, choose, fields, method_field, return_url
 from ui.widgets.session import signed_in
 
 PLACE = "utilities"
+_DECIDES = ("utilities_amount", *card_fields("utilities"))
+"""The fields that decide what is charged, and from where; the biller's own are read when the button is pressed."""
 _OPENED, _NONCE, _TRIED, _AGAIN, _BEGUN = (
     "_utilities_opened", "_utilities_nonce", "_utilities_tried", "_utilities_again", "_utilities_begun",
 )  # fmt: skip
@@ -91,9 +102,9 @@ def show_form(
                             _field(form, meter, shown.get(meter.terms.code), readings.get(meter.terms.code), today)
         amount = _amount(form, paid)
         choice = method_field(cards, today, "utilities")
-        name = _template(start)
+        _template(start)
     with right, st.container(border=True, gap="small", key="utilities_total"):
-        _total(form, start, amount, choice, name, last, today, bool(problems))
+        _total(form, start, amount, choice, last, today, bool(problems))
 
 
 # --- the fields -------------------------------------------------------------------------------------
@@ -158,20 +169,23 @@ def _amount(form: BillerForm, paid: LastPaid | None) -> int | None:
     return kopecks
 
 
-def _template(start: Start) -> str | None:
-    """The name under which to keep a template; empty when not wanted, None when it will not do."""
+def _template(start: Start) -> None:
+    """Whether to keep a template, and under which name."""
     if start.template_id is not None or not st.checkbox(t("utilities.keep"), key="utilities_as_template"):
-        return ""
+        return
     typed = st.text_input(t("utilities.name"), key="utilities_name", autocomplete="off", max_chars=LONGEST_NAME, width=300)
-    name = " ".join(typed.split())
-    if looks_like_card(name):
+    if looks_like_card(typed):
         wrong_here(t("biller_field.card"))
-        return None
-    if not name or not name.isprintable():
-        if _is_tried():
-            wrong_here(t("refusal.template_name_missing", longest=LONGEST_NAME))
-        return None
-    return name
+    elif _name(start) is None and _is_tried():
+        wrong_here(t("refusal.template_name_missing", longest=LONGEST_NAME))
+
+
+def _name(start: Start) -> str | None:
+    """The name under which to keep a template, as it stands; empty when none is wanted, None when it will not do."""
+    if start.template_id is not None or not st.session_state.get("utilities_as_template"):
+        return ""
+    name = " ".join(st.session_state.get("utilities_name", "").split())
+    return name if name and name.isprintable() and not looks_like_card(name) else None
 
 
 def _total(
@@ -179,7 +193,6 @@ def _total(
     start: Start,
     amount: int | None,
     choice: Choice,
-    name: str | None,
     last: Mapping[str, str],
     today: date,
     has_problems: bool,
@@ -188,14 +201,14 @@ def _total(
     st.caption(t("utilities.inn", inn=form.inn))
     st.metric(t("utilities.to_pay"), money(amount or 0))
     st.caption(t("utilities.fee"))
-    if _is_tried() and (has_problems or amount is None or name is None):
+    if _is_tried() and (has_problems or amount is None or _name(start) is None):
         wrong_here(t("utilities.check_fields"))
     refused_here(PLACE)
-    content = f"{sorted(_typed(form).items())} {amount} {choice}"
+    content = _content(form, amount, choice)
     again = st.session_state.get(_AGAIN) == content
     label = t("utilities.again" if again else "utilities.pay_sum", sum=money(amount)) if amount else t("utilities.pay")
     st.button(label, type="primary", icon=":material/lock:", key="utilities_pay", width="stretch", on_click=_pay,
-              args=(form, start, amount, choice, name, last, today, again, content))  # fmt: skip
+              args=(form, start, amount, choice, last, today, again, content, fields(*_DECIDES)))  # fmt: skip
     st.caption(t("utilities.at_the_bank"))
 
 
@@ -239,6 +252,11 @@ def _typed(form: BillerForm) -> dict[str, str]:
     return {each.terms.code: st.session_state.get(_key(form, each)) or "" for each in form.fields}
 
 
+def _content(form: BillerForm, amount: int | None, choice: Choice) -> str:
+    """The payment as it stands: the same once more is asked about."""
+    return f"{sorted(_typed(form).items())} {amount} {choice}"
+
+
 def _fill(form: BillerForm, start: Start, due: date, template_name: str) -> None:
     chosen = st.session_state
     chosen[_OPENED], chosen[_NONCE], chosen[_TRIED] = (start.name, form.biller_id), uuid.uuid4().hex, False
@@ -255,18 +273,26 @@ def _pay(
     start: Start,
     amount: int | None,
     choice: Choice,
-    name: str | None,
     last: Mapping[str, str],
     today: date,
     again: bool,
     content: str,
+    shown: Mapping[str, Any],
 ) -> None:
-    """Begin the payment; a callback. The key belongs to this form and this content: a second click is the same payment."""
-    chosen, typed = st.session_state, _typed(form)
+    """Begin the payment; a callback. The key belongs to this form and this content: a second click is the same payment.
+
+    `shown`: the sum and the card as they stood when the button was drawn. What was typed since is shown first, then charged.
+    """
+    chosen, typed, name = st.session_state, _typed(form), _name(start)
     chosen[_TRIED] = True
     chosen.pop(_AGAIN, None)
+    if fields(*shown) != shown:
+        refuse(PLACE, ChangedAtTheClick())
+        return
     if amount is None or name is None or check_fields(fields=form.terms, typed=typed, today=today, last=last).problems:
         return  # said at each field
+    now = _content(form, amount, choice)
+    again = again and now == content
     try:
         done = perform(
             begin_utility_payment,
@@ -274,7 +300,7 @@ def _pay(
             biller_id=form.biller_id,
             fields=typed,
             amount_kopecks=amount,
-            key=uuid.uuid5(uuid.UUID(chosen[_NONCE]), f"{content} {again}").hex,
+            key=uuid.uuid5(uuid.UUID(chosen[_NONCE]), f"{now} {again}").hex,
             card_id=choice.card_id,
             keep_card=choice.keep_card,
             return_url=return_url(),
@@ -283,7 +309,7 @@ def _pay(
             template_name=name,
         )
     except (PaidJustNow, PaymentUnderWay) as refusal:
-        chosen[_AGAIN] = content
+        chosen[_AGAIN] = now
         refuse(PLACE, refusal)
     except Refusal as refusal:
         refuse(PLACE, refusal)
