@@ -7,12 +7,12 @@ from sqlmodel import Session, col, select
 
 import clock
 from actions.autopay_runs import forget_plan, moment_on, planned_on
-from actions.cards import usable
+from actions.cards import put_on_card, usable
 from actions.performing import action
 from db import access
 from models import AutopayRule, BillingAccount, Region
 from rules.autopay import RuleDraft, check_draft, conflicts, draft_of
-from rules.refusals import ConsentMissing, NotAllowed, RulesConflict
+from rules.refusals import ConsentMissing, NotAllowed, RuleChanged, RulesConflict
 from rules.terms import AutopayAmount, AutopayState, AutopayTrigger, Right
 from rules.visitor import Visitor
 from settings import operator
@@ -36,17 +36,22 @@ def save_autopay_rule(
     day_of_month: int | None = None,
     amount_kopecks: int | None = None,
     monthly_ceiling_kopecks: int | None = None,
+    seen: RuleDraft | None = None,
+    seen_card_id: int | None = None,
 ) -> int:
     """Set up a rule for an account that the visitor may pay, or change one's own (`rule_id`); returns its id.
 
     What the trigger or the kind of sum does not use is not kept. A changed rule keeps its pause. The same new rule saved
-    twice is one rule. Raises NotAllowed, RightTooLow, CardUnusable, ConsentMissing, RulesConflict (another rule of the
-    account, whoever set it, pays on the same ground) and what `rules.autopay.check_draft` raises.
+    twice is one rule. `seen` and `seen_card_id`: the terms and the card that the rule had when its change was begun; when they
+    are others by now, RuleChanged is raised. Raises NotAllowed, RightTooLow, CardUnusable, ConsentMissing, RulesConflict
+    (another rule of the account, whoever set it, pays on the same ground) and what `rules.autopay.check_draft` raises.
     """
     access.account(db, visitor, account_id, Right.PAY, lock=True)
     rule = None if rule_id is None else _own(db, visitor, rule_id)
     if rule is not None and rule.billing_account_id != account_id:
         raise NotAllowed()
+    if rule is not None and seen is not None and (draft_of(rule), rule.card_id) != (seen, seen_card_id):
+        raise RuleChanged()
     card = usable(db, visitor, card_id)
     draft = RuleDraft(
         trigger=trigger,
@@ -80,7 +85,8 @@ def save_autopay_rule(
             created_at=now,
             changed_at=now,
         )
-    rule.card_id, rule.trigger, rule.amount_kind = card.id, trigger, amount_kind
+    put_on_card(rule, card.id)
+    rule.trigger, rule.amount_kind = trigger, amount_kind
     rule.threshold_kopecks, rule.day_of_month = draft.threshold_kopecks, draft.day_of_month
     rule.amount_kopecks, rule.monthly_ceiling_kopecks = draft.amount_kopecks, draft.monthly_ceiling_kopecks
     rule.consent_at = rule.changed_at = now
@@ -141,7 +147,7 @@ def change_autopay_card(db: Session, *, visitor: Visitor, rule_id: int, card_id:
     """Charge another of one's own cards from now on; a pause stays. Raises NotAllowed, RightTooLow, CardUnusable."""
     rule = _own(db, visitor, rule_id)
     access.account(db, visitor, rule.billing_account_id, Right.PAY)
-    rule.card_id = usable(db, visitor, card_id).id
+    put_on_card(rule, usable(db, visitor, card_id).id)
     rule.changed_at = clock.now()
     db.add(rule)
 

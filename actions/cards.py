@@ -27,6 +27,8 @@ from texts import t
 
 LONGEST_LABEL = 40
 SETUPS_PER_HOUR = 10
+BLAMES_CARD = ("declined", "declined_hard", "card_removed")
+"""Why a rule may be paused that is its card's fault."""
 _log = logging.getLogger("kabinet.cards")
 
 
@@ -48,6 +50,13 @@ def usable(db: Session, visitor: Visitor, card_id: int) -> SavedCard:
     if card is None or card.expires_on < clock.today(visitor.time_zone):
         raise CardUnusable()
     return card
+
+
+def put_on_card(rule: AutopayRule, card_id: int) -> None:
+    """Let a rule charge this card. One that was paused because of another card stays so, but no longer blames this one."""
+    if card_id != rule.card_id and rule.pause_reason in BLAMES_CARD:
+        rule.pause_reason = "card_changed"
+    rule.card_id = card_id
 
 
 def _own(db: Session, visitor: Visitor, card_id: int) -> SavedCard | None:
@@ -232,7 +241,8 @@ def remove_card(db: Session, *, visitor: Visitor, card_id: int, move_to_card_id:
         if other.id == card.id:
             raise CardUnusable()
         for rule in rules:
-            rule.card_id, rule.changed_at = other.id, clock.now()
+            put_on_card(rule, other.id)
+            rule.changed_at = clock.now()
             db.add(rule)
     card.removed_at = clock.now()
     if card.is_default:

@@ -254,6 +254,12 @@ class RulesConflict(Refusal):
     code = "rules_conflict"
 
 
+class RuleChanged(Refusal):
+    """An autopay rule is no longer what it was when its form was opened."""
+
+    code = "rule_changed"
+
+
 class CardUnusable(Refusal):
     """Removed, expired or somebody else's."""
 

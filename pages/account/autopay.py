@@ -75,14 +75,13 @@ def show_form(
     accounts: Sequence[PayableAccount],
     cards: Sequence[Card],
     known: Mapping[int, Outlook],
-    today: date,
 ) -> None:
     words.back()
     named = "" if rule is None else account_name(rule.label, rule.service)
     st.title(t("autopay.new_title") if rule is None else t("autopay.edit_title", account=md(named)), anchor=False)
     left, right = st.columns([2, 3], gap="large")
     with left:
-        account = form(rule, accounts, cards, rules, today=today)
+        account = form(rule, accounts, cards, rules)
     with right, st.container(border=True):
         preview(account, cards, known[account.account_id], rule)
     consent_and_save(rule)
@@ -100,7 +99,7 @@ edited = next((rule for rule in rules if str(rule.rule_id) == asked and rule.acc
 told = next((rule for rule in rules if str(rule.rule_id) == st.query_params.get("history", "")), None)
 usable = words.usable(cards, today)
 if (asked == "new" or edited is not None) and accounts and usable:
-    show_form(edited, rules, accounts, usable, known, today)
+    show_form(edited, rules, accounts, usable, known)
 elif told is not None:
     words.back()
     st.title(t("autopay.history_title", account=md(account_name(told.label, told.service))), anchor=False)
@@ -114,5 +113,8 @@ elif "rehearsal" in st.query_params and accounts:
     st.title(t("autopay.rehearsal_title"), anchor=False)
     show_account_rehearsal(accounts, rules, st.query_params["rehearsal"], known, can_set_up=bool(usable))
 else:
+    if asked not in ("", "new") and all(str(rule.rule_id) != asked for rule in rules):
+        st.warning(t("autopay.rule_gone"), icon=":material/link_off:")
+        del st.query_params["rule"]
     show_list(rules, accounts, cards, known, today)
     dialogs(rules, usable)

@@ -179,13 +179,12 @@ class World:
             more.setdefault("day_of_month", 10)
         if more["trigger"] is AutopayTrigger.THRESHOLD:
             more.setdefault("threshold_kopecks", 30_000)
+        more = {"amount_kind": AutopayAmount.FIXED, "amount_kopecks": 50_000, **more}
         return self.save(
             AutopayRule(
                 customer_id=person.id,
                 billing_account_id=account.id,
                 card_id=card.id,
-                amount_kind=AutopayAmount.FIXED,
-                amount_kopecks=50_000,
                 consent_at=LONG_AGO,
                 created_at=LONG_AGO,
                 changed_at=LONG_AGO,

@@ -107,6 +107,6 @@ def test_another_payers_rule_is_part_of_the_rehearsal_without_its_terms(home: Ho
 def test_the_form_rehearses_what_is_being_set_up_while_the_fields_change(home: Home):
     screen = home.screen(rule="new", account=str(home.mobile.id))
     assert "При балансе меньше 300\u00a0₽ — по 500\u00a0₽" in screen.says
-    screen.app.number_input(key="autopay_amount").set_value(900)
+    screen.app.text_input(key="autopay_amount").set_value("900")
     screen.run()
     assert "При балансе меньше 300\u00a0₽ — по 900\u00a0₽" in screen.says

@@ -35,7 +35,7 @@ SKIPPED = (
     "above_threshold",
 )
 """Why a run may have paid nothing."""
-PAUSED = ("by_person", "declined", "declined_hard", "right_lost", "card_removed", "account_closed")
+PAUSED = ("by_person", "declined", "declined_hard", "card_changed", "right_lost", "card_removed", "account_closed")
 """Why a rule may stand still."""
 VIEWS = ("rule", "rehearsal", "history", "account")
 _STYLE = """<style>
