@@ -1,6 +1,7 @@
 """Signing in and out in a real browser."""
 
 import shutil
+import time
 
 import pytest
 
@@ -37,6 +38,18 @@ def test_a_deep_link_lands_where_it_points_after_signing_in(tab_of):
     page = tab.enter("family", "mailbox?from=letter")
     assert page.url == f"{tab.site}/mailbox?from=letter"
     assert "Почта" in page.locator("h1").first.inner_text()
+
+
+def test_a_form_that_a_deep_link_opens_is_filled_however_slowly_its_parts_arrive(tab_of):
+    tab = tab_of()
+    tab.page.route("**/static/js/ButtonGroup.*.js", lambda route: (time.sleep(1.5), route.continue_()))
+    page = tab.enter("family", "autopay?rule=new")
+    chosen = page.locator(".st-key-autopay_trigger [aria-checked=true], .st-key-autopay_kind [aria-checked=true]")
+    chosen.nth(1).wait_for()
+    before = chosen.all_inner_texts()
+    page.locator(".st-key-autopay_consent label").click()
+    tab.settle()
+    assert chosen.all_inner_texts() == before == ["По счёту", "Сколько нужно"]
 
 
 def test_a_second_tab_is_signed_in_too(tab_of):

@@ -40,6 +40,7 @@ def _clock(visitor: Visitor | None) -> None:
         st.caption(t("demo.ahead", day=day(clock.today()), days=tn("demo.days", max(1, round(ahead / timedelta(days=1))))))
     else:
         st.caption(t("demo.real", day=day(clock.today())))
+    said = st.session_state.pop("_clock_said", "")  # a refused second click: while the clock moves, that is to be seen
     if move is not None and move.state is MoveState.RUNNING:
         _watched()
         return
@@ -47,7 +48,6 @@ def _clock(visitor: Visitor | None) -> None:
         for step in (ClockStep.DAY, ClockStep.WEEK, ClockStep.MONTH):
             _step(visitor, step)
     _step(visitor, ClockStep.BILLING, icon=":material/receipt_long:")
-    said = st.session_state.pop("_clock_said", "")
     if said:
         st.error(said, icon=":material/error:")
     if move is not None and move.state is MoveState.FAILED:
