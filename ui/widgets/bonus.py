@@ -108,7 +108,7 @@ def spend_form(accounts: Sequence[AccountCard], have: int) -> None:
         )
         st.caption(_needs(cards[chosen]))
         hint = t("bonus.spend.placeholder")
-        typed = st.text_input(t("bonus.spend.points"), key=_POINTS, placeholder=hint, autocomplete="off", live=True, max_chars=12)
+        typed = st.text_input(t("bonus.spend.points"), key=_POINTS, placeholder=hint, autocomplete="off", live=True)
         asked = _read(typed, have)
         if asked:
             st.caption(t("bonus.spend.will", points=points(asked), sum=_roubles(asked), left=points(have - asked)))

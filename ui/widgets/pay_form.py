@@ -139,7 +139,6 @@ def _row(
             disabled=not chosen,
             icon=":material/currency_ruble:",
             autocomplete="off",
-            max_chars=20,
             live=True,
         )
         if chosen and not typed:

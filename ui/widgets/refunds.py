@@ -337,7 +337,7 @@ def _form(seen: OpenedPayment, part: PartRow) -> None:
     how_much, why = st.columns([1, 2], gap="small")
     with how_much, st.container(gap="xsmall"):
         said = st.text_input(
-            t("refunds.sum"), key="refund_sum", icon=":material/currency_ruble:", max_chars=20, autocomplete="off", live=True,
+            t("refunds.sum"), key="refund_sum", icon=":material/currency_ruble:", autocomplete="off", live=True,
             help=t("refunds.sum_help", sum=money(part.left_kopecks)),
         )  # fmt: skip
         try:

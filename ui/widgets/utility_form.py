@@ -140,7 +140,6 @@ def _amount(form: BillerForm, paid: LastPaid | None) -> int | None:
         key="utilities_amount",
         icon=":material/currency_ruble:",
         autocomplete="off",
-        max_chars=20,
         live=True,
         width=300,
     )
