@@ -23,7 +23,7 @@ from sqlmodel import Session, col, func, select
 import clock
 from actions.cards import usable
 from actions.performing import action
-from actions.settlement import Answer, Progress, book, names_of, settle
+from actions.settlement import Answer, Progress, book, names_of, note, settle
 from db import access, reading, transaction
 from integrations.gateway import Charge, Gateway, GatewayRefused, NoAnswer, Standing
 from integrations.gateways import gateway_called
@@ -55,8 +55,8 @@ _log = logging.getLogger("kabinet.payments")
 
 FIRST_LOOK = timedelta(seconds=15)
 """How long a payment is left to the person's own screen before the background asks, too."""
-ASK_EVERY = ((timedelta(minutes=10), timedelta(seconds=10)), (timedelta(days=3650), timedelta(minutes=5)))
-"""Up to such an age it is asked about again after so long."""
+FRESH, ASK_FRESH, ASK_LATER = timedelta(minutes=10), timedelta(seconds=10), timedelta(minutes=5)
+"""A fresh one is asked about again soon, an older one now and then."""
 BATCH, AT_ONCE = 100, 8
 
 
@@ -337,34 +337,34 @@ def hear(name: GatewayName, ref: str) -> bool:
 def reconcile(now: datetime) -> int:
     """Ask about payments that nobody has settled yet; returns how many came to an end. Safe to run in several processes."""
     with reading() as db:
-        pending = db.execute(
-            sa.select(col(Payment.id), col(Payment.created_at), col(Payment.asked_at))
+        due = db.exec(
+            select(Payment.id)
             .where(
                 # Written out, so that SQLite sees that the partial index serves.
                 col(Payment.state) == sa.literal_column("'pending'"),
                 col(Payment.gateway).is_not(None),
                 col(Payment.created_at) <= now - FIRST_LOOK,
+                # Here, not afterwards: those that are not due yet would take the places of the batch.
+                sa.or_(
+                    col(Payment.asked_at).is_(None),
+                    col(Payment.asked_at) <= now - ASK_LATER,
+                    sa.and_(col(Payment.created_at) > now - FRESH, col(Payment.asked_at) <= now - ASK_FRESH),
+                ),
             )
             .order_by(func.coalesce(col(Payment.asked_at), col(Payment.created_at)), col(Payment.id))
             .limit(BATCH)
         ).all()
-    due = [payment_id for payment_id, created_at, asked_at in pending if _is_due(created_at, asked_at, now)]
     if not due:
         return 0
     with ThreadPoolExecutor(min(AT_ONCE, len(due)), thread_name_prefix="reconcile") as pool:
         return sum(pool.map(_looked_after, due))
 
 
-def _is_due(created_at: datetime, asked_at: datetime | None, now: datetime) -> bool:
-    if asked_at is None:
-        return True
-    wait = next(wait for age, wait in ASK_EVERY if now - created_at < age or age == ASK_EVERY[-1][0])
-    return now - asked_at >= wait
-
-
 def _looked_after(payment_id: int) -> bool:
     try:
         return advance(payment_id).state is not PaymentState.PENDING
-    except Exception:
+    except Exception as error:
         _log.exception("payment %s could not be settled", payment_id)
+        # Staff see it; and it counts as asked, or it would be among the first of every round.
+        note(payment_id, clock.now(), f"could not be settled here: {type(error).__name__}")
         return False

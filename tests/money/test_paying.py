@@ -14,7 +14,7 @@ from sqlmodel import col, select
 import clock
 from actions import perform
 from actions.cards import remove_card
-from actions.payments import advance, begin_payment, hear, progress, reconcile
+from actions.payments import BATCH, FIRST_LOOK, advance, begin_payment, hear, progress, reconcile
 from actions.settlement import Progress
 from db import reading, transaction
 from db.check import faults
@@ -35,7 +35,7 @@ from rules.refusals import (
     RightTooLow,
     TooManyAttempts,
 )
-from rules.terms import AccountStatus, DeclineReason, GatewayName, PaymentState, Right, TransferCode
+from rules.terms import AccountStatus, DeclineReason, GatewayName, PaymentMethod, PaymentState, Right, TransferCode
 from rules.visitor import Visitor
 from settings import operator
 from tests.money.bank import balance, bank, later, leaves, pays, receipts, saved, transfers
@@ -450,6 +450,58 @@ def test_the_bank_is_not_asked_all_the_time(payer: Payer, monkeypatch: pytest.Mo
     later(monkeypatch, timedelta(minutes=2))
     reconcile(clock.now())
     assert row(payment_id).asked_at != asked
+
+
+def waiting(payer: Payer, number: int, *, asked_ago: timedelta | None) -> None:
+    """So many payments of an hour ago that the bank was last asked about so long ago."""
+    now = clock.now()
+    with transaction() as db:
+        for each in range(number):
+            db.add(
+                Payment(
+                    payer_id=payer.person_id,
+                    amount_kopecks=50_000,
+                    method=PaymentMethod.CARD,
+                    state=PaymentState.PENDING,
+                    key=f"waits-{each}",
+                    created_at=now - timedelta(hours=1),
+                    asked_at=asked_ago and now - asked_ago,
+                    gateway=GatewayName.TEST_BANK,
+                    gateway_key=f"waits-{each}",
+                )
+            )
+
+
+def test_however_many_wait_for_their_next_turn_a_fresh_payment_has_its_own(payer: Payer, monkeypatch: pytest.MonkeyPatch):
+    payment_id = payer.begin()
+    pays(payer.goes(payment_id).page_url)
+    with transaction() as db:
+        db.execute(sa.update(Payment).values(asked_at=None))
+    waiting(payer, BATCH, asked_ago=timedelta(minutes=1))
+    later(monkeypatch, FIRST_LOOK)
+    assert reconcile(clock.now()) == 1
+    assert row(payment_id).state is PaymentState.SUCCEEDED
+
+
+def test_payments_that_cannot_be_settled_do_not_take_the_turns_of_others(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    class Fails:
+        def find(self, _key: str, **_given: object) -> None:
+            raise ZeroDivisionError
+
+    waiting(payer, BATCH, asked_ago=None)
+    later(monkeypatch, FIRST_LOOK)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("actions.payments.gateway_called", lambda _name: Fails())
+        assert reconcile(clock.now()) == 0
+    assert "could not be settled" in caplog.text
+    payment_id = payer.begin(card_id=saved(payer.person_id))
+    later(monkeypatch, FIRST_LOOK)
+    assert reconcile(clock.now()) == 1
+    assert row(payment_id).state is PaymentState.SUCCEEDED
+    with reading() as db:
+        assert set(db.exec(select(Payment.trouble))) == {"", "could not be settled here: ZeroDivisionError"}
 
 
 # --- notices --------------------------------------------------------------------------------------------
