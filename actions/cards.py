@@ -65,12 +65,15 @@ def _own(db: Session, visitor: Visitor, card_id: int) -> SavedCard | None:
     ).first()
 
 
-def keep(db: Session, *, customer_id: int, card: KeptCard, now: datetime) -> SavedCard:
+def keep(db: Session, *, customer_id: int, card: KeptCard, now: datetime) -> SavedCard | None:
     """Save a card that the gateway keeps for this person; the same card again only gets its new token. The first is the default.
 
-    Rows of one person are made one after the other: their own row is locked.
+    None for somebody who was erased since the card was typed: nobody has it. Rows of one person are made one after the other:
+    their own row is locked.
     """
-    db.exec(select(Customer.id).where(col(Customer.id) == customer_id).with_for_update(key_share=True)).one()
+    person = select(Customer.erased_at).where(col(Customer.id) == customer_id).with_for_update(key_share=True)
+    if db.exec(person).one() is not None:
+        return None
     mine = db.exec(select(SavedCard).where(col(SavedCard.customer_id) == customer_id, col(SavedCard.removed_at).is_(None))).all()
     same = (card.brand, card.last_four, card.expires_on)
     for saved in mine:
@@ -167,8 +170,11 @@ def _settle(db: Session, setup_id: int, standing: Standing | None, now: datetime
             if standing.state is PaymentState.DECLINED or (standing.state is PaymentState.SUCCEEDED and not standing.card):
                 setup.state, setup.decline_reason = PaymentState.DECLINED, standing.reason or DeclineReason.BANK_REFUSED
             elif standing.card is not None:
-                setup.card_id = keep(db, customer_id=setup.customer_id, card=standing.card, now=now).id
-                setup.state = PaymentState.SUCCEEDED
+                kept = keep(db, customer_id=setup.customer_id, card=standing.card, now=now)
+                if kept is None:
+                    setup.state, setup.decline_reason = PaymentState.DECLINED, DeclineReason.NOT_FINISHED
+                else:
+                    setup.state, setup.card_id = PaymentState.SUCCEEDED, kept.id
         if setup.state is not PaymentState.PENDING:
             setup.settled_at = now
         db.add(setup)

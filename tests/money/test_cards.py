@@ -29,7 +29,7 @@ from queries.cards import rules_by_card, saved_cards
 from rules.refusals import CardInUse, CardUnusable, LabelMalformed, LooksLikeCard, NotAllowed, TooManyAttempts
 from rules.terms import DeclineReason, GatewayName, PaymentState
 from rules.visitor import Visitor
-from tests.money.bank import bank, later, leaves, pays, saved
+from tests.money.bank import bank, erased, later, leaves, pays, saved
 from tests.money.world import World
 
 
@@ -187,6 +187,17 @@ def test_an_attempt_of_yesterday_is_over_and_the_bank_is_not_asked_about_it(hold
         assert set(db.exec(select(CardSetup.state, CardSetup.decline_reason))) == {
             (PaymentState.DECLINED, DeclineReason.NOT_FINISHED)
         }
+
+
+def test_a_card_that_was_checked_after_its_person_was_erased_is_kept_for_nobody(holder: Holder, monkeypatch: pytest.MonkeyPatch):
+    setup_id = holder.begin()
+    pays(holder.goes(setup_id).page_url)
+    erased(holder.person_id)
+    later(monkeypatch, timedelta(minutes=6))
+    assert settle_setups(clock.now()) == 1
+    with reading() as db:
+        assert db.get_one(CardSetup, setup_id).state is PaymentState.DECLINED
+        assert db.exec(select(SavedCard)).all() == []
 
 
 def test_somebody_elses_attempt_is_not_there(holder: Holder):

@@ -38,7 +38,7 @@ from rules.refusals import (
 from rules.terms import AccountStatus, DeclineReason, GatewayName, PaymentMethod, PaymentState, Right, TransferCode
 from rules.visitor import Visitor
 from settings import operator
-from tests.money.bank import balance, bank, later, leaves, pays, receipts, saved, transfers
+from tests.money.bank import balance, bank, erased, later, leaves, pays, receipts, saved, transfers
 from tests.money.world import World
 
 _worlds = count(1)
@@ -502,6 +502,20 @@ def test_payments_that_cannot_be_settled_do_not_take_the_turns_of_others(
     assert row(payment_id).state is PaymentState.SUCCEEDED
     with reading() as db:
         assert set(db.exec(select(Payment.trouble))) == {"", "could not be settled here: ZeroDivisionError"}
+
+
+def test_a_payment_of_somebody_who_was_erased_meanwhile_is_credited_and_its_card_is_kept_for_nobody(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+):
+    payment_id = payer.begin(keep_card=True)
+    pays(payer.goes(payment_id).page_url)
+    erased(payer.person_id)
+    later(monkeypatch, FIRST_LOOK)
+    assert reconcile(clock.now()) == 1
+    assert (row(payment_id).state, row(payment_id).card_id) == (PaymentState.SUCCEEDED, None)
+    assert of_account(payer.one) == -20_000
+    with reading() as db:
+        assert db.exec(select(SavedCard)).all() == []
 
 
 # --- notices --------------------------------------------------------------------------------------------
