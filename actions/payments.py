@@ -10,11 +10,15 @@ Whoever comes by repeats 2 and 3 until the gateway has said the last word: the s
 
 import json
 import logging
+import threading
 import uuid
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -58,6 +62,8 @@ FIRST_LOOK = timedelta(seconds=15)
 FRESH, ASK_FRESH, ASK_LATER = timedelta(minutes=10), timedelta(seconds=10), timedelta(minutes=5)
 """A fresh one is asked about again soon, an older one now and then."""
 BATCH, AT_ONCE = 100, 8
+STRANGERS, STRANGERS_WITHIN = 20, 60.0
+"""So many references that are not ours are asked about in so many seconds, in one process: anybody can make them up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +313,9 @@ def hear(name: GatewayName, ref: str) -> bool:
     """A gateway, or somebody who says so, spoke of its charge `ref`: ask it, and settle what it says. Returns whether it is ours.
 
     Nothing is believed but that it may be worth asking, and it is not asked about what is over or cannot be ours. A payment
-    that was given up here and charged there after all is settled, too. Raises NoAnswer: let them call again.
+    that was given up here and charged there after all is settled, too. Of references that nobody here knows only some are asked
+    about in a minute: while one charge is looked for, made-up notices would each be a question of ours. Raises NoAnswer: let them
+    call again.
     """
     with reading() as db:
         known = db.exec(select(Payment).where(col(Payment.gateway_ref) == ref)).first()
@@ -321,6 +329,7 @@ def hear(name: GatewayName, ref: str) -> bool:
             return False
     if known is not None and known.state is PaymentState.SUCCEEDED:
         return True
+    asked_at = _strangers.let_in() if known is None else None
     try:
         standing = gateway_called(name).ask(ref)
     except GatewayRefused:
@@ -329,9 +338,37 @@ def hear(name: GatewayName, ref: str) -> bool:
         payment_id = db.exec(select(Payment.id).where(col(Payment.gateway_key) == standing.key)).first()
     if payment_id is None:
         return False
+    if asked_at is not None:
+        _strangers.was_ours(asked_at)
     with transaction() as db:
         settle(db, payment_id, standing)
     return True
+
+
+class _Strangers:
+    """When references that nobody here knew were asked about in this process; those that turned out to be ours do not count."""
+
+    def __init__(self) -> None:
+        self._asked: deque[float] = deque()
+        self._turn = threading.Lock()
+
+    def let_in(self) -> float:
+        """Count one more question, and say when it was asked (monotonic seconds). Raises NoAnswer when there were enough."""
+        with self._turn:
+            now = monotonic()
+            while self._asked and now - self._asked[0] >= STRANGERS_WITHIN:
+                self._asked.popleft()
+            if len(self._asked) >= STRANGERS:
+                raise NoAnswer("too many references that nobody here knows")
+            self._asked.append(now)
+            return now
+
+    def was_ours(self, asked_at: float) -> None:
+        with self._turn, suppress(ValueError):
+            self._asked.remove(asked_at)
+
+
+_strangers = _Strangers()
 
 
 def reconcile(now: datetime) -> int:

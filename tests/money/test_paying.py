@@ -14,12 +14,23 @@ from sqlmodel import col, select
 import clock
 from actions import perform
 from actions.cards import remove_card
-from actions.payments import BATCH, FIRST_LOOK, advance, begin_payment, hear, progress, reconcile
+from actions.payments import (
+    BATCH,
+    FIRST_LOOK,
+    STRANGERS,
+    STRANGERS_WITHIN,
+    _Strangers,
+    advance,
+    begin_payment,
+    hear,
+    progress,
+    reconcile,
+)
 from actions.settlement import Progress
 from db import reading, transaction
 from db.check import faults
 from integrations.gateway import Charge, GatewayRefused, NoAnswer
-from integrations.test_bank import THINKS, Behaviour
+from integrations.test_bank import THINKS, Behaviour, TestBank
 from models import Attachment, AuditEntry, BillingAccount, BonusLot, Customer, Message, Payment, SavedCard, Transfer
 from rules.payments import REPEAT_FOR
 from rules.refusals import (
@@ -561,6 +572,30 @@ def test_money_that_was_taken_after_all_is_credited_although_the_payment_was_giv
     assert hear(GatewayName.TEST_BANK, standing.ref) is True
     assert (row(payment_id).state, of_account(payer.one)) == (PaymentState.SUCCEEDED, -20_000)
     assert agrees()
+
+
+def test_made_up_notices_are_not_each_a_question_to_the_bank_and_a_true_one_still_is(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+):
+    now, asked, real = [0.0], [], bank().ask
+    monkeypatch.setattr("actions.payments._strangers", _Strangers())
+    monkeypatch.setattr("actions.payments.monotonic", lambda: now[0])
+    monkeypatch.setattr(TestBank, "ask", lambda _bank, ref: asked.append(ref) or real(ref))
+    payer.goes(known := payer.begin({payer.one: 50_000}))
+    # Their answers were lost; for their sake references that nobody knows are asked about.
+    lost = [payer.begin({payer.one: 60_000 + number}) for number in range(STRANGERS + 1)]
+    refs = [bank().charge(wish_of(row(payment_id), None)).ref for payment_id in lost]
+    for number in range(STRANGERS):
+        assert hear(GatewayName.TEST_BANK, f"made-up-{number}") is False
+    for ref in ("made-up-at-last", refs[0]):
+        with pytest.raises(NoAnswer):
+            hear(GatewayName.TEST_BANK, ref)
+    assert len(asked) == STRANGERS
+    assert hear(GatewayName.TEST_BANK, row(known).gateway_ref or "") is True, "what is known is always asked about"
+    now[0] += STRANGERS_WITHIN
+    for payment_id, ref in zip(lost, refs, strict=True):
+        assert hear(GatewayName.TEST_BANK, ref) is True, "the gateway calls again, and what is ours does not count"
+        assert row(payment_id).gateway_ref == ref
 
 
 class Liar:
