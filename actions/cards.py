@@ -29,6 +29,11 @@ LONGEST_LABEL = 40
 SETUPS_PER_HOUR = 10
 BLAMES_CARD = ("declined", "declined_hard", "card_removed")
 """Why a rule may be paused that is its card's fault."""
+ASKED_FOR = timedelta(days=1)
+"""So long an attempt to attach a card is asked about: nobody is at the bank's page any more, and no money is in it."""
+BATCH = 20
+SILENT = 3
+"""After so many questions in a row without an answer the rest wait for the next round: each may have taken PATIENCE."""
 _log = logging.getLogger("kabinet.cards")
 
 
@@ -69,12 +74,15 @@ def _own(db: Session, visitor: Visitor, card_id: int) -> SavedCard | None:
     ).first()
 
 
-def keep(db: Session, *, customer_id: int, card: KeptCard, now: datetime) -> SavedCard:
+def keep(db: Session, *, customer_id: int, card: KeptCard, now: datetime) -> SavedCard | None:
     """Save a card that the gateway keeps for this person; the same card again only gets its new token. The first is the default.
 
-    Rows of one person are made one after the other: their own row is locked.
+    None for somebody who was erased since the card was typed: nobody has it. Rows of one person are made one after the other:
+    their own row is locked.
     """
-    db.exec(select(Customer.id).where(col(Customer.id) == customer_id).with_for_update(key_share=True)).one()
+    person = select(Customer.erased_at).where(col(Customer.id) == customer_id).with_for_update(key_share=True)
+    if db.exec(person).one() is not None:
+        return None
     mine = db.exec(select(SavedCard).where(col(SavedCard.customer_id) == customer_id, col(SavedCard.removed_at).is_(None))).all()
     same = (card.brand, card.last_four, card.expires_on)
     for saved in mine:
@@ -151,6 +159,7 @@ def advance_setup(setup_id: int) -> SetupProgress:
             standing = gateway.check_card(wish)
     except NoAnswer as error:
         _log.warning("card setup %s: no answer from the gateway: %s", setup_id, error)
+        _was_asked(setup_id, now)
         return SetupProgress(setup_id, PaymentState.PENDING, known=False)
     except GatewayRefused as error:
         _log.error("card setup %s: refused by the gateway: %s", setup_id, error)
@@ -170,8 +179,11 @@ def _settle(db: Session, setup_id: int, standing: Standing | None, now: datetime
             if standing.state is PaymentState.DECLINED or (standing.state is PaymentState.SUCCEEDED and not standing.card):
                 setup.state, setup.decline_reason = PaymentState.DECLINED, standing.reason or DeclineReason.BANK_REFUSED
             elif standing.card is not None:
-                setup.card_id = keep(db, customer_id=setup.customer_id, card=standing.card, now=now).id
-                setup.state = PaymentState.SUCCEEDED
+                kept = keep(db, customer_id=setup.customer_id, card=standing.card, now=now)
+                if kept is None:
+                    setup.state, setup.decline_reason = PaymentState.DECLINED, DeclineReason.NOT_FINISHED
+                else:
+                    setup.state, setup.card_id = PaymentState.SUCCEEDED, kept.id
         if setup.state is not PaymentState.PENDING:
             setup.settled_at = now
         db.add(setup)
@@ -179,17 +191,57 @@ def _settle(db: Session, setup_id: int, standing: Standing | None, now: datetime
     return SetupProgress(setup_id, setup.state, page_url, setup.decline_reason, setup.card_id)
 
 
+def _was_asked(setup_id: int, now: datetime) -> None:
+    """Nobody knows more than before: others come first now."""
+    with transaction() as db:
+        db.execute(sa.update(CardSetup).where(col(CardSetup.id) == setup_id).values(asked_at=now))
+
+
 def settle_setups(now: datetime) -> int:
-    """Ask about attempts of the last day that nobody came back from; returns how many came to an end."""
+    """Ask about attempts of the last day that nobody came back from, and give up older ones; returns how many came to an end.
+
+    The longest unasked come first, a batch a round. One that cannot be settled, or a silent gateway, holds up no other work.
+    """
+    ended = _give_up_old(now)
     with reading() as db:
-        open_ = db.exec(
-            select(CardSetup.id).where(
+        due = db.exec(
+            select(CardSetup.id)
+            .where(
                 col(CardSetup.state) == PaymentState.PENDING,
                 col(CardSetup.created_at) <= now - timedelta(minutes=1),
                 sa.or_(col(CardSetup.asked_at).is_(None), col(CardSetup.asked_at) <= now - timedelta(minutes=5)),
             )
+            .order_by(col(CardSetup.asked_at).asc().nulls_first(), col(CardSetup.id))
+            .limit(BATCH)
         ).all()
-    return sum(advance_setup(setup_id).state is not PaymentState.PENDING for setup_id in open_)
+    silent = 0
+    for setup_id in due:
+        try:
+            progress = advance_setup(setup_id)
+        except Exception:
+            _log.exception("card setup %s could not be settled", setup_id)
+            _was_asked(setup_id, now)
+            continue
+        ended += progress.state is not PaymentState.PENDING
+        silent = 0 if progress.known else silent + 1
+        if silent == SILENT:
+            break
+    return ended
+
+
+def _give_up_old(now: datetime) -> int:
+    """Attempts that are too old to be asked about are over; returns how many."""
+    old = sa.and_(col(CardSetup.state) == PaymentState.PENDING, col(CardSetup.created_at) < now - ASKED_FOR)
+    with reading() as db:
+        if db.exec(select(CardSetup.id).where(old).limit(1)).first() is None:
+            return 0  # the usual case, and the database's turn to write is not taken for it
+    with transaction() as db:
+        over = (
+            sa.update(CardSetup)
+            .where(old)
+            .values(state=PaymentState.DECLINED, decline_reason=DeclineReason.NOT_FINISHED, settled_at=now)
+        )
+        return int(db.execute(over).rowcount)  # type: ignore[attr-defined]
 
 
 @action("choose_default_card")

@@ -10,11 +10,15 @@ Whoever comes by repeats 2 and 3 until the gateway has said the last word: the s
 
 import json
 import logging
+import threading
 import uuid
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -23,7 +27,7 @@ from sqlmodel import Session, col, func, select
 import clock
 from actions.cards import usable
 from actions.performing import action
-from actions.settlement import Answer, Progress, book, names_of, settle
+from actions.settlement import Answer, Progress, book, names_of, note, settle
 from db import access, reading, transaction
 from integrations.gateway import Charge, Gateway, GatewayRefused, NoAnswer, Standing
 from integrations.gateways import gateway_called
@@ -55,9 +59,11 @@ _log = logging.getLogger("kabinet.payments")
 
 FIRST_LOOK = timedelta(seconds=15)
 """How long a payment is left to the person's own screen before the background asks, too."""
-ASK_EVERY = ((timedelta(minutes=10), timedelta(seconds=10)), (timedelta(days=3650), timedelta(minutes=5)))
-"""Up to such an age it is asked about again after so long."""
+FRESH, ASK_FRESH, ASK_LATER = timedelta(minutes=10), timedelta(seconds=10), timedelta(minutes=5)
+"""A fresh one is asked about again soon, an older one now and then."""
 BATCH, AT_ONCE = 100, 8
+STRANGERS, STRANGERS_WITHIN = 20, 60.0
+"""So many references that are not ours are asked about in so many seconds, in one process: anybody can make them up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +313,9 @@ def hear(name: GatewayName, ref: str) -> bool:
     """A gateway, or somebody who says so, spoke of its charge `ref`: ask it, and settle what it says. Returns whether it is ours.
 
     Nothing is believed but that it may be worth asking, and it is not asked about what is over or cannot be ours. A payment
-    that was given up here and charged there after all is settled, too. Raises NoAnswer: let them call again.
+    that was given up here and charged there after all is settled, too. Of references that nobody here knows only some are asked
+    about in a minute: while one charge is looked for, made-up notices would each be a question of ours. Raises NoAnswer: let them
+    call again.
     """
     with reading() as db:
         known = db.exec(select(Payment).where(col(Payment.gateway_ref) == ref)).first()
@@ -321,6 +329,7 @@ def hear(name: GatewayName, ref: str) -> bool:
             return False
     if known is not None and known.state is PaymentState.SUCCEEDED:
         return True
+    asked_at = _strangers.let_in() if known is None else None
     try:
         standing = gateway_called(name).ask(ref)
     except GatewayRefused:
@@ -329,42 +338,70 @@ def hear(name: GatewayName, ref: str) -> bool:
         payment_id = db.exec(select(Payment.id).where(col(Payment.gateway_key) == standing.key)).first()
     if payment_id is None:
         return False
+    if asked_at is not None:
+        _strangers.was_ours(asked_at)
     with transaction() as db:
         settle(db, payment_id, standing)
     return True
 
 
+class _Strangers:
+    """When references that nobody here knew were asked about in this process; those that turned out to be ours do not count."""
+
+    def __init__(self) -> None:
+        self._asked: deque[float] = deque()
+        self._turn = threading.Lock()
+
+    def let_in(self) -> float:
+        """Count one more question, and say when it was asked (monotonic seconds). Raises NoAnswer when there were enough."""
+        with self._turn:
+            now = monotonic()
+            while self._asked and now - self._asked[0] >= STRANGERS_WITHIN:
+                self._asked.popleft()
+            if len(self._asked) >= STRANGERS:
+                raise NoAnswer("too many references that nobody here knows")
+            self._asked.append(now)
+            return now
+
+    def was_ours(self, asked_at: float) -> None:
+        with self._turn, suppress(ValueError):
+            self._asked.remove(asked_at)
+
+
+_strangers = _Strangers()
+
+
 def reconcile(now: datetime) -> int:
     """Ask about payments that nobody has settled yet; returns how many came to an end. Safe to run in several processes."""
     with reading() as db:
-        pending = db.execute(
-            sa.select(col(Payment.id), col(Payment.created_at), col(Payment.asked_at))
+        due = db.exec(
+            select(Payment.id)
             .where(
                 # Written out, so that SQLite sees that the partial index serves.
                 col(Payment.state) == sa.literal_column("'pending'"),
                 col(Payment.gateway).is_not(None),
                 col(Payment.created_at) <= now - FIRST_LOOK,
+                # Here, not afterwards: those that are not due yet would take the places of the batch.
+                sa.or_(
+                    col(Payment.asked_at).is_(None),
+                    col(Payment.asked_at) <= now - ASK_LATER,
+                    sa.and_(col(Payment.created_at) > now - FRESH, col(Payment.asked_at) <= now - ASK_FRESH),
+                ),
             )
             .order_by(func.coalesce(col(Payment.asked_at), col(Payment.created_at)), col(Payment.id))
             .limit(BATCH)
         ).all()
-    due = [payment_id for payment_id, created_at, asked_at in pending if _is_due(created_at, asked_at, now)]
     if not due:
         return 0
     with ThreadPoolExecutor(min(AT_ONCE, len(due)), thread_name_prefix="reconcile") as pool:
         return sum(pool.map(_looked_after, due))
 
 
-def _is_due(created_at: datetime, asked_at: datetime | None, now: datetime) -> bool:
-    if asked_at is None:
-        return True
-    wait = next(wait for age, wait in ASK_EVERY if now - created_at < age or age == ASK_EVERY[-1][0])
-    return now - asked_at >= wait
-
-
 def _looked_after(payment_id: int) -> bool:
     try:
         return advance(payment_id).state is not PaymentState.PENDING
-    except Exception:
+    except Exception as error:
         _log.exception("payment %s could not be settled", payment_id)
+        # Staff see it; and it counts as asked, or it would be among the first of every round.
+        note(payment_id, clock.now(), f"could not be settled here: {type(error).__name__}")
         return False

@@ -97,7 +97,8 @@ def settle(db: Session, payment_id: int, standing: Standing) -> Progress:
     # A payment that was given up here and charged there after all: money that was taken is credited.
     payment.state, payment.settled_at, payment.decline_reason = PaymentState.SUCCEEDED, now, None
     if standing.card is not None and payment.keeps_card and payment.payer_id is not None:
-        payment.card_id = keep(db, customer_id=payment.payer_id, card=standing.card, now=now).id
+        kept = keep(db, customer_id=payment.payer_id, card=standing.card, now=now)
+        payment.card_id = kept.id if kept is not None else None
     db.add(payment)
     db.flush()
     utility, points = db.get(UtilityPayment, payment_id), 0

@@ -106,7 +106,10 @@ class Gateway(Protocol):
         ...
 
     def find(self, key: str, *, since: datetime) -> Standing | None:
-        """The charge under our key, begun at `since` (aware UTC) or after; None when it never arrived."""
+        """The charge under our key, sent at `since` (aware) or up to REPEAT_FOR later; None when it never arrived.
+
+        NoAnswer when there was more to look through than there is time for: a later call goes on with the rest.
+        """
         ...
 
     def refund(self, *, key: str, ref: str, amount_kopecks: int, reason: str) -> RefundStanding:

@@ -13,6 +13,7 @@ import queue
 import re
 import threading
 from calendar import monthrange
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from time import monotonic
@@ -23,6 +24,7 @@ import requests
 from yookassa.client import ApiClient
 from yookassa.domain.common import UserAgent
 
+import clock
 from integrations.gateway import (
     PATIENCE,
     CardCheck,
@@ -33,6 +35,7 @@ from integrations.gateway import (
     RefundStanding,
     Standing,
 )
+from rules.payments import REPEAT_FOR
 from rules.terms import CardBrand, DeclineReason, GatewayName, PaymentState
 
 _log = logging.getLogger("kabinet.yookassa")
@@ -47,8 +50,11 @@ KEY_NAME = "kabinet_key"
 LONGEST_DESCRIPTION, LONGEST_REASON = 128, 250
 CLOCKS_APART = timedelta(minutes=5)
 """So far may our clock and theirs differ when something is looked for by its time."""
-NEAR = timedelta(hours=1)
-"""A charge is looked for first within this of the moment it was begun, then in all that came later."""
+LATE = timedelta(minutes=10)
+"""So much later than REPEAT_FOR may a charge have come in: their clock may be ahead, and the last request was under way."""
+MINUTE = timedelta(minutes=1)
+REMEMBERED = 100_000
+"""So many of our keys are kept in memory, by the minute, for searches to come: about 30 MB. One search needs 31 minutes."""
 
 _REFERENCE = re.compile(r"[0-9A-Za-z-]{1,64}")
 _KEY = re.compile(r"[0-9A-Za-z_.+-]{1,64}")
@@ -160,6 +166,8 @@ class YooKassa:
         self._client = _Client(shop_id=shop_id, secret_key=secret_key, api_url=api_url)
         self._page_schemes = {"https", urlsplit(api_url).scheme}
         self._patience = patience
+        self._minutes: OrderedDict[datetime, dict[str, str]] = OrderedDict()
+        self._reading = threading.Lock()
 
     # --- what moves money ---------------------------------------------------------------------------------
     def charge(self, charge: Charge) -> Standing:
@@ -222,17 +230,55 @@ class YooKassa:
         return _refund(self._known("/refunds/", ref))
 
     def find(self, key: str, *, since: datetime) -> Standing | None:
-        """See `Gateway`. Looks near `since` first: in a busy shop everything since then may be many pages."""
+        """See `Gateway`. A charge is sent within REPEAT_FOR of its beginning and never later: it is looked for around that only.
+
+        In a busy shop that may be more than can be read in time. So it is read minute by minute, those near `since` first, and
+        what was read of minutes that are over is kept: the next search, for this charge or another one, goes on from there.
+        """
         until = monotonic() + self._patience
-        near = _moment(since + NEAR)
-        for window in (
-            {"created_at.gte": _moment(since - CLOCKS_APART), "created_at.lte": near},
-            {"created_at.gt": near},
-        ):
-            for payment in self._listed("/payments", window, until):
+        first, last = _minute(since - CLOCKS_APART), _minute(since + REPEAT_FOR + LATE) + MINUTE
+        newest, more = self._page_of("/payments", _between(first, last), "", until)
+        found = next((payment for payment in newest if _key(payment) == key), None)
+        if found is not None or more is None:
+            return self._payment(found) if found is not None else None
+        over = min(max(first, _minute(clock.real_now() - CLOCKS_APART)), last)
+        spans = [(first + number * MINUTE, first + (number + 1) * MINUTE) for number in range((over - first) // MINUTE)]
+        if over < last:
+            spans.append((over, last))  # payments may still come into it
+        for begin, end in sorted(spans, key=lambda span: max(span[0] - since, since - span[1], timedelta())):
+            if begin < over:
+                ref = self._of_minute(begin, until).get(key)
+                if ref is not None:
+                    return self._read_again(ref, until)
+                continue
+            for payment in self._listed("/payments", _between(begin, end), until):
                 if _key(payment) == key:
                     return self._payment(payment)
         return None
+
+    def _of_minute(self, begin: datetime, until: float) -> Mapping[str, str]:
+        """Our key → YooKassa's reference, of the payments of a minute that is over. One at a time reads: others mostly want the
+        same minutes, and find them there. Raises NoAnswer."""
+        if not self._reading.acquire(timeout=max(0.0, until - monotonic())):
+            raise NoAnswer("not in time")
+        try:
+            known = self._minutes.pop(begin, None)
+            if known is None:
+                payments = self._listed("/payments", _between(begin, begin + MINUTE), until)
+                known = {_key(payment): _id(payment) for payment in payments if _key(payment)}
+            self._minutes[begin] = known  # the latest used is the last
+            while sum(1 + len(each) for each in self._minutes.values()) > REMEMBERED and len(self._minutes) > 1:
+                self._minutes.popitem(last=False)
+            return known
+        finally:
+            self._reading.release()
+
+    def _read_again(self, ref: str, until: float) -> Standing:
+        """How a payment stands now that was in a list before. Raises NoAnswer, also when it is refused: it was there."""
+        try:
+            return self._payment(self._known("/payments/", ref, until))
+        except GatewayRefused as error:
+            raise NoAnswer(f"refused to say: {error}") from None
 
     def find_refund(self, key: str, *, payment_ref: str) -> RefundStanding | None:
         """See `Gateway`."""
@@ -256,12 +302,12 @@ class YooKassa:
             raise GatewayRefused("credentials" if status == 401 else _words(status, answer))
         raise NoAnswer(_words(status, answer))
 
-    def _known(self, path: str, ref: str) -> dict[str, Any]:
+    def _known(self, path: str, ref: str, until: float | None = None) -> dict[str, Any]:
         """The thing of that reference. Raises GatewayRefused when there is none.
 
         A question that was not let in (a changed key, a missing right) says nothing of the money it asked about: NoAnswer.
         """
-        status, answer = self._call("GET", path + _reference(ref))
+        status, answer = self._call("GET", path + _reference(ref), until=until)
         if status == 200:
             found = _object(answer)
             if found.get("id") != ref:
@@ -276,21 +322,25 @@ class YooKassa:
         """Everything that fits, page by page, the newest first. Raises NoAnswer only: half a list is none."""
         cursor: str | None = ""
         while cursor is not None:
-            wanted: dict[str, str | int] = {**query, "limit": PAGE}
-            if cursor:
-                wanted["cursor"] = cursor
-            status, answer = self._call("GET", path, query=wanted, until=until)
-            if status != 200:
-                self._tell(status)
-                raise NoAnswer(_words(status, answer))
-            page = _object(answer)
-            items = page.get("items")
-            if not isinstance(items, list):
-                raise NoAnswer("the answer is not a list")
-            yield from map(_object, items)
-            before, cursor = cursor, page.get("next_cursor")
-            if cursor is not None and (not isinstance(cursor, str) or not cursor or cursor == before):
-                raise NoAnswer("a list without an end")
+            items, cursor = self._page_of(path, query, cursor, until)
+            yield from items
+
+    def _page_of(self, path: str, query: Mapping[str, str], cursor: str, until: float) -> tuple[list[dict[str, Any]], str | None]:
+        """One page of a list, and the cursor of the next one; None: it was the last. Raises NoAnswer only."""
+        wanted: dict[str, str | int] = {**query, "limit": PAGE}
+        if cursor:
+            wanted["cursor"] = cursor
+        status, answer = self._call("GET", path, query=wanted, until=until)
+        if status != 200:
+            self._tell(status)
+            raise NoAnswer(_words(status, answer))
+        page = _object(answer)
+        items, following = page.get("items"), page.get("next_cursor")
+        if not isinstance(items, list):
+            raise NoAnswer("the answer is not a list")
+        if following is not None and (not isinstance(following, str) or not following or following == cursor):
+            raise NoAnswer("a list without an end")
+        return [_object(item) for item in items], following
 
     def _call(
         self,
@@ -487,6 +537,16 @@ def _brand(card_type: str, first_six: str) -> CardBrand | None:
 
 def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _minute(at: datetime) -> datetime:
+    """The beginning of the minute, so that searches for several charges read the same ones."""
+    return at.astimezone(UTC).replace(second=0, microsecond=0)
+
+
+def _between(begin: datetime, end: datetime) -> dict[str, str]:
+    """What asks for things of that time, `end` not included."""
+    return {"created_at.gte": _moment(begin), "created_at.lt": _moment(end)}
 
 
 def _moment(at: datetime) -> str:

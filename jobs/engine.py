@@ -26,7 +26,7 @@ from jobs.schedule import JOBS, Job
 from seed.reset import resetting
 
 VERSION = "1"
-"""Workflows of another version are left to processes of that version; it is raised when a workflow changes its steps."""
+"""Workflows of another version are taken by processes of that version only; it is raised when a workflow changes its steps."""
 TIME_ZONE = "Europe/Moscow"
 QUEUE, LONG, AUTOPAY = "background", "long", "autopay"
 TAKE_LONG = frozenset({"billing", "blocking", "look_ahead", "monthly", "figures"})
@@ -83,14 +83,19 @@ def _autopay(scheduled_at: datetime) -> None:
 
 @DBOS.step(name="plan autopay")
 def _plan_autopay() -> int:
-    """How many errands are needed for what is due, besides those that wait in the queue already."""
+    """How many errands are needed for what is due, besides those that wait in the queue already.
+
+    Only those of this version count: nobody here would ever take another one, and it would stand for what nobody does.
+    """
     now = clock.now()
     with in_hand():
         while plan(now) or sweep(now):
             pass
         with reading() as db:
             needed = -(-waiting_rules(db, now) // (ROUNDS * autopaying.BATCH))
-    waiting = DBOS.list_workflows(status="ENQUEUED", queue_name=AUTOPAY, limit=needed or 1, load_input=False, load_output=False)
+    waiting = DBOS.list_workflows(
+        status="ENQUEUED", queue_name=AUTOPAY, app_version=VERSION, limit=needed or 1, load_input=False, load_output=False
+    )
     return max(0, needed - len(waiting))
 
 
@@ -164,6 +169,7 @@ class Engine:
                 for job in scheduled()
             ]
         )
+        _drop_other_versions()
         gc.freeze()  # what is there by now stays: it need not be looked through again with every thousand rows
         threading.Thread(target=self._reap, name="kabinet-reaper", daemon=True).start()
 
@@ -199,6 +205,19 @@ class Engine:
                 ids = [work.workflow_id for work in left if work.executor_id == name]
                 _log.warning("%s died; taking over %s", name, ids)
                 DBOS.resume_workflows(ids, queue_name=QUEUE)
+
+
+def _drop_other_versions() -> None:
+    """Cancel what waits in a queue for a process of another version: after an update there may never be one again.
+
+    Nothing is lost, and a process of that version that still lives loses nothing either: what waits has claimed no rule yet,
+    or has claimed them before its process died, and then their payments are pending rows like any other.
+    """
+    waiting = DBOS.list_workflows(status="ENQUEUED", load_input=False, load_output=False)
+    others = [work.workflow_id for work in waiting if work.app_version not in (None, VERSION)]
+    if others:
+        _log.warning("work of another version is dropped, and found again from rows: %s", others)
+        DBOS.cancel_workflows(others)
 
 
 def _forget() -> None:

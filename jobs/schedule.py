@@ -49,7 +49,7 @@ JOBS: tuple[Job, ...] = (
     Job("payments", "*/5 * * * * *", money.settle_payments),
     Job("refunds", "*/5 * * * * *", money.settle_money_back),
     Job("resuming", "*/5 * * * * *", resume_paid),
-    Job("cards", "* * * * *", money.settle_cards),
+    Job("cards", "*/5 * * * * *", money.settle_cards),
     Job("exports", "*/5 * * * * *", exports.make_due),
     Job("exports_end", "*/5 * * * *", exports.drop_due),
     Job("closing", "*/5 * * * *", erase_due_accounts),
@@ -61,5 +61,5 @@ JOBS: tuple[Job, ...] = (
     Job("history", "30 4 * * *", history.forget),
 )
 
-AT_THE_GATEWAY, BY_MAIL = ("payments", "refunds"), ("letters",)
+AT_THE_GATEWAY, BY_MAIL = ("payments", "refunds", "cards"), ("letters",)
 """What waits for somebody else's answers."""

@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from dbos import DBOSClient
 from sqlmodel import col, select
 
 import clock
 from actions.payments import reconcile
 from db import reading, slots, transaction
 from db.check import faults
+from db.workflows import make_workflow_engine
 from integrations.test_bank import Behaviour
+from jobs.engine import AUTOPAY
 from models import AutopayRule, AutopayRun, BankCard, ClockMove, Customer, JobRun, Notice
 from rules.terms import AutopayResult, CardBrand, MoveState
 from tests.money.bank import FAR, bank
@@ -228,6 +231,55 @@ def test_a_restart_of_the_database_in_mid_run_loses_nothing_and_the_worker_goes_
     wait_until(lambda: settled() == RULES)
     assert each_was_charged_once()
     wait_until(lambda: not slots.is_dead("slot-1"))  # its place is its own again
+
+
+# --- versions -------------------------------------------------------------------------------------------
+@pytest.fixture
+def engines_books(engine_db: sa.Engine) -> Iterator[Callable[[], DBOSClient]]:
+    """What looks into the engine's own tables, once a worker has made them."""
+    own, made = make_workflow_engine(engine_db), []
+
+    def look() -> DBOSClient:
+        made.append(DBOSClient(system_database_engine=own, system_database_url=own.url.render_as_string(hide_password=False)))
+        return made[-1]
+
+    yield look
+    for client in made:
+        client.destroy()
+    own.dispose()
+
+
+def leave_an_errand(books: DBOSClient, *, version: str) -> None:
+    books.enqueue(
+        {"queue_name": AUTOPAY, "workflow_name": "autopay errand", "workflow_id": "left", "app_version": version}, "autopay:left"
+    )
+
+
+def test_an_errand_that_another_version_gave_out_does_not_stand_for_what_is_due(
+    workers: Workers, engines_books: Callable[[], DBOSClient]
+):
+    workers.ready(workers.start())
+    books = engines_books()
+    leave_an_errand(books, version="0")
+    due_rules()
+    wait_until(lambda: settled() == RULES)
+    assert each_was_charged_once()
+    assert [work.status for work in books.list_workflows(workflow_ids=["left"])] == ["ENQUEUED"], "a living one may take it"
+
+
+def test_what_another_version_left_waiting_is_dropped_at_the_start_and_what_it_was_for_is_done(
+    workers: Workers, engines_books: Callable[[], DBOSClient]
+):
+    first = workers.ready(workers.start())
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(20) == 0
+    books = engines_books()
+    leave_an_errand(books, version="0")
+    due_rules()
+    workers.ready(workers.start())
+    assert [work.status for work in books.list_workflows(workflow_ids=["left"])] == ["CANCELLED"]
+    wait_until(lambda: settled() == RULES)
+    assert each_was_charged_once()
 
 
 # --- places ---------------------------------------------------------------------------------------------

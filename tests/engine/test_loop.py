@@ -56,9 +56,10 @@ def test_the_engine_and_the_lanes_share_all_jobs_between_them_and_a_slow_bank_or
     by_clock = [job.name for job in scheduled()]
     assert sorted([*by_clock, *(name for names in lanes.values() for name in names)]) == sorted(job.name for job in JOBS)
     assert len({job.name for job in JOBS}) == len(JOBS)
-    assert lanes["kabinet-gateway"] == ["payments", "refunds"]
+    assert lanes["kabinet-gateway"] == ["payments", "refunds", "cards"]
     assert lanes["kabinet-mail"] == ["letters"]
     assert {"autopay", "billing", "blocking"} <= set(by_clock)
+    assert not {"payments", "refunds", "cards"} & set(by_clock), "a silent bank would keep autopay from being planned"
 
 
 def test_the_loop_goes_on_after_a_failure_and_stops_when_told(db: sa.Engine, monkeypatch: pytest.MonkeyPatch):

@@ -12,6 +12,7 @@ import pytest
 
 import clock
 from integrations.gateway import CardCheck, Charge, Gateway, GatewayRefused, KeptCard, NoAnswer, Standing
+from rules.payments import REPEAT_FOR
 from rules.terms import CardBrand, DeclineReason, PaymentState
 
 BACK = "http://testserver/back/payment/1"
@@ -67,8 +68,9 @@ def check() -> CardCheck:
     return CardCheck(fresh_key(), "Привязка карты", BACK)
 
 
-def long_ago() -> datetime:
-    return clock.now() - timedelta(hours=1)
+def minutes_ago() -> datetime:
+    """When a charge may have been begun that was sent just now, and no longer is."""
+    return clock.now() - REPEAT_FOR
 
 
 def page_of(standing: Standing) -> str:
@@ -227,7 +229,7 @@ class GatewayContract:
         stage.lose_next(1)
         with pytest.raises(NoAnswer):
             stage.gateway.charge(asked)
-        found = stage.gateway.find(asked.key, since=long_ago())
+        found = stage.gateway.find(asked.key, since=minutes_ago())
         assert found is not None
         assert (found.key, found.state, found.amount_kopecks) == (asked.key, PaymentState.SUCCEEDED, SUM)
         assert stage.gateway.ask(found.ref) == found
@@ -238,7 +240,7 @@ class GatewayContract:
         with pytest.raises(NoAnswer):
             stage.gateway.charge(asked)
         assert stage.charges() == []
-        assert stage.gateway.find(asked.key, since=long_ago()) is None
+        assert stage.gateway.find(asked.key, since=minutes_ago()) is None
 
     def test_an_answer_that_makes_no_sense_is_no_answer(self, stage: Stage):
         asked = wish(token=stage.token("good"))
@@ -256,7 +258,7 @@ class GatewayContract:
         done = self.paid(stage)
         for ask in (
             lambda: stage.gateway.ask(done.ref),
-            lambda: stage.gateway.find(done.key, since=long_ago()),
+            lambda: stage.gateway.find(done.key, since=minutes_ago()),
             lambda: stage.gateway.find_refund(fresh_key(), payment_ref=done.ref),
         ):
             stage.unreachable_next(1)
@@ -272,7 +274,7 @@ class GatewayContract:
         asked = wish()
         begun = stage.gateway.charge(asked)
         stage.gateway.charge(wish())
-        assert stage.gateway.find(asked.key, since=long_ago()) == begun
+        assert stage.gateway.find(asked.key, since=minutes_ago()) == begun
 
     def test_a_key_nobody_used_finds_nothing(self, stage: Stage):
         self.paid(stage)

@@ -17,7 +17,19 @@ from integrations.gateway import CardCheck, GatewayRefused, NoAnswer
 from integrations.gateways import gateway_called
 from integrations.test_bank import CARDS, CODE, SILENT, THINKS, WAITS, Behaviour, Step, TestBank, TestCard
 from rules.terms import CardBrand, DeclineReason, GatewayName, PaymentState
-from tests.gateway.contract import BACK, SUM, GatewayContract, How, Stage, check, declined_for, fresh_key, long_ago, page_of, wish
+from tests.gateway.contract import (
+    BACK,
+    SUM,
+    GatewayContract,
+    How,
+    Stage,
+    check,
+    declined_for,
+    fresh_key,
+    minutes_ago,
+    page_of,
+    wish,
+)
 
 FAR = date(2099, 12, 31)
 
@@ -206,7 +218,7 @@ def test_a_bank_that_charged_and_fell_silent_tells_it_later(bank: TestBank, late
         bank.pay(begun.ref, card_that(Behaviour.LOST), expires_on=FAR)
         with pytest.raises(NoAnswer):
             bank.ask(begun.ref)
-    for ask in (lambda: bank.charge(asked), lambda: bank.find(asked.key, since=long_ago())):
+    for ask in (lambda: bank.charge(asked), lambda: bank.find(asked.key, since=minutes_ago())):
         with pytest.raises(NoAnswer):
             ask()
     assert bank.charges() == [(asked.key, SUM)]
@@ -316,7 +328,7 @@ def test_a_charge_is_not_a_check_and_a_check_is_not_a_charge(bank: TestBank):
         bank.ask(checked.ref)
     with pytest.raises(GatewayRefused):
         bank.ask_check(charge.ref)
-    assert bank.find(checked.key, since=long_ago()) is None
+    assert bank.find(checked.key, since=minutes_ago()) is None
 
 
 def test_a_charge_from_before_is_not_looked_for(bank: TestBank):

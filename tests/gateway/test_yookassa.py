@@ -34,7 +34,7 @@ from tests.gateway.contract import (
     check,
     declined_for,
     fresh_key,
-    long_ago,
+    minutes_ago,
     page_of,
     wish,
 )
@@ -191,7 +191,7 @@ def test_after_a_day_yookassa_forgets_keys_and_only_looking_for_it_finds_the_pay
     asked = wish(token=stage.token("good"))
     done = stage.gateway.charge(asked)
     stage.sandbox.forget()
-    assert stage.gateway.find(asked.key, since=long_ago()) == done
+    assert stage.gateway.find(asked.key, since=minutes_ago()) == done
     assert stage.gateway.charge(asked).ref != done.ref
 
 
@@ -390,7 +390,7 @@ def test_an_answer_without_what_it_is_about_is_no_answer(stage: Stage, name: str
         200, json.dumps({"type": "list", "items": [payment(metadata={"kabinet_key": "q"}) | {name: instead}]}).encode()
     )
     with pytest.raises(NoAnswer):
-        stage.gateway.find("q", since=long_ago())
+        stage.gateway.find("q", since=minutes_ago())
 
 
 _anything = st.recursive(
@@ -426,27 +426,106 @@ def test_whatever_is_said_is_a_standing_or_no_answer(name: str, instead: object)
 
 
 # --- lists ----------------------------------------------------------------------------------------------
-def test_a_payment_is_found_behind_pages_of_others(stage: Stage, monkeypatch: pytest.MonkeyPatch):
-    asked = wish(token=stage.token("good"))
-    done, begun_at = stage.gateway.charge(asked), clock.now()
-    for number in range(250):
-        # Half of them within the first hour, half of them later, some begun by others in the same shop.
-        other = payment(id=f"{number:036d}", created_at=(begun_at + timedelta(minutes=number / 2)).isoformat())
-        stage.sandbox.payments[other["id"]] = other | {"metadata": {"order": str(number)} if number % 3 else {}}
-    stage.sandbox.exchanges.clear()
-    assert stage.gateway.find(asked.key, since=begun_at) == done
-    near = len(stage.sandbox.exchanges)
-    assert near == 2, "the hour after it was begun is looked at first: 121 payments, two pages"
-    assert stage.gateway.find(fresh_key(), since=begun_at) is None
-    assert len(stage.sandbox.exchanges) == near + 4, "and then all that came later"
-    assert stage.gateway.find(asked.key, since=begun_at - timedelta(days=2)) == done, "however much later"
+class Busy:
+    """A shop with `number` payments of others in the half an hour around a moment long gone, each request taking 0.2 seconds."""
+
+    def __init__(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+        self.sandbox, self.gateway = sandbox, adapter(sandbox)
+        self.begun_at = clock.now() - timedelta(hours=5)
+        monkeypatch.setattr("integrations.yookassa.monotonic", lambda: sandbox.connections / 5)
+        for each in range(number):
+            self.pays(self.begun_at + timedelta(minutes=30 * each / number - 5), f"other {each}")
+
+    def pays(self, at: datetime, key: str) -> Standing:
+        """A payment of ours that came in then."""
+        ref = f"{len(self.sandbox.payments):036d}"
+        self.sandbox.payments[ref] = payment(id=ref, created_at=at.isoformat(), status="canceled", metadata={"kabinet_key": key})
+        return self.gateway._payment(self.sandbox.payments[ref])
+
+    def find(self, key: str) -> tuple[Standing | None, int]:
+        """What a search comes to, called again until it does, and how many calls that took."""
+        for calls in range(1, 20):
+            try:
+                return self.gateway.find(key, since=self.begun_at), calls
+            except NoAnswer:
+                assert self.sandbox.connections <= 101 * calls, "each within its patience"
+        raise AssertionError("it never comes to an end")
 
 
-def test_what_was_begun_long_before_is_not_looked_at(stage: Stage):
-    asked = wish(token=stage.token("good"))
-    stage.gateway.charge(asked)
-    assert stage.gateway.find(asked.key, since=clock.now() + timedelta(minutes=4)) is not None, "clocks differ by minutes"
-    assert stage.gateway.find(asked.key, since=clock.now() + timedelta(hours=1)) is None
+def test_in_a_busy_shop_a_search_comes_to_an_end_by_going_on_where_the_last_one_stopped(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+):
+    shop = Busy(sandbox, monkeypatch, 12_000)
+    assert shop.find("nobody's") == (None, 2)
+    minutes, pages = 31, 12_000 // 100
+    assert sandbox.connections < pages + 2 * minutes, "each minute was read once"
+    read = sandbox.connections
+    assert shop.find("nobody else's") == (None, 1)
+    assert sandbox.connections == read + 1, "others find what was read"
+
+
+def test_in_a_busy_shop_a_payment_is_looked_for_first_where_it_was_begun_and_told_as_it_stands_now(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+):
+    shop = Busy(sandbox, monkeypatch, 6_000)
+    ours = shop.pays(shop.begun_at, "ours")
+    assert shop.find("ours") == (ours, 1)
+    assert sandbox.connections <= 6, "the newest page of all, the pages of its minute, and the payment itself"
+    sandbox.payments[ours.ref]["status"] = "succeeded"
+    found, _ = shop.find("ours")
+    assert found is not None
+    assert found.state is PaymentState.SUCCEEDED
+    del sandbox.payments[ours.ref]
+    with pytest.raises(NoAnswer):
+        shop.gateway.find("ours", since=shop.begun_at)
+
+
+@pytest.mark.parametrize("others", [0, 300])
+@pytest.mark.parametrize(
+    ("later", "is_found"),
+    [
+        (timedelta(minutes=-7), False),
+        (timedelta(minutes=-5), True),
+        (timedelta(minutes=15), True),
+        (timedelta(minutes=25), True),
+        (timedelta(minutes=27), False),
+    ],
+)
+def test_a_payment_is_looked_for_while_it_may_have_been_sent_by_clocks_that_differ_by_minutes(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, others: int, later: timedelta, is_found: bool
+):
+    shop = Busy(sandbox, monkeypatch, others)
+    ours = shop.pays(shop.begun_at + later, "ours")
+    assert shop.find("ours") == (ours if is_found else None, 1)
+
+
+def test_what_comes_in_while_it_is_looked_for_is_found_by_the_next_search(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    shop = Busy(sandbox, monkeypatch, 0)
+    shop.begun_at = clock.now() - timedelta(minutes=10)
+    for each in range(150):
+        shop.pays(shop.begun_at + timedelta(minutes=each / 20), f"other {each}")
+    assert shop.find("ours") == (None, 1)
+    ours = shop.pays(shop.begun_at + timedelta(minutes=6), "ours")
+    for each in range(150):
+        shop.pays(clock.now(), f"one more {each}")
+    assert shop.find("ours") == (ours, 1)
+
+
+def test_those_who_look_at_the_same_time_read_each_minute_once(sandbox: Sandbox):
+    gateway, begun_at = adapter(sandbox), clock.now() - timedelta(hours=5)
+    for each in range(600):
+        ref = f"{each:036d}"
+        sandbox.payments[ref] = payment(id=ref, created_at=(begun_at + timedelta(seconds=each)).isoformat())
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda number: gateway.find(f"ours {number}", since=begun_at), range(8))) == {None}
+    assert sandbox.connections <= 8 + 31
+
+
+def test_the_keys_that_are_kept_do_not_fill_the_memory(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("integrations.yookassa.REMEMBERED", 200)
+    shop = Busy(sandbox, monkeypatch, 600)
+    assert shop.find("nobody's") == (None, 1)
+    assert 100 < sum(len(keys) for keys in shop.gateway._minutes.values()) <= 200
 
 
 def test_a_refund_is_found_behind_pages_of_others(stage: Stage):
@@ -470,15 +549,19 @@ def test_a_refund_is_found_behind_pages_of_others(stage: Stage):
 def test_half_a_list_is_no_list(stage: Stage, page: object):
     stage.sandbox.answer_next(200, json.dumps(page).encode())
     with pytest.raises(NoAnswer):
-        stage.gateway.find(fresh_key(), since=long_ago())
+        stage.gateway.find(fresh_key(), since=minutes_ago())
 
 
 def test_a_list_without_an_end_is_no_list(stage: Stage):
     for _ in range(5):
         stage.sandbox.answer_next(200, json.dumps({"type": "list", "items": [], "next_cursor": "again"}).encode())
     with pytest.raises(NoAnswer):
-        stage.gateway.find(fresh_key(), since=long_ago())
+        stage.gateway.find_refund(fresh_key(), payment_ref=REF)
     assert stage.sandbox.connections == 2
+    for _ in range(5):
+        stage.sandbox.answer_next(200, json.dumps({"type": "list", "items": [], "next_cursor": "again"}).encode())
+    with pytest.raises(NoAnswer):
+        stage.gateway.find(fresh_key(), since=minutes_ago())
 
 
 @pytest.mark.parametrize("state", ["pending", "succeeded", "canceled"])
@@ -507,7 +590,7 @@ ALL: list[Callable[[Stage], object]] = [
     lambda stage: stage.gateway.ask(REF),
     lambda stage: stage.gateway.ask_check(REF),
     lambda stage: stage.gateway.ask_refund(REF),
-    lambda stage: stage.gateway.find(fresh_key(), since=long_ago()),
+    lambda stage: stage.gateway.find(fresh_key(), since=minutes_ago()),
     lambda stage: stage.gateway.find_refund(fresh_key(), payment_ref=REF),
 ]
 BEGINNING, ASKING, LOOKING = ALL[:3], ALL[3:6], ALL[6:]
@@ -647,7 +730,7 @@ def test_pages_of_a_list_share_one_patience(sandbox: Sandbox):
     for _ in range(3):
         sandbox.slow_next(0.6)
     with pytest.raises(NoAnswer):
-        adapter(sandbox, patience=1).find(fresh_key(), since=long_ago())
+        adapter(sandbox, patience=1).find(fresh_key(), since=minutes_ago())
     assert sandbox.connections == 2
 
 

@@ -246,7 +246,9 @@ class Sandbox:
             "created_at.lte": lambda at, bound: at <= bound,
             "created_at.lt": lambda at, bound: at < bound,
         }
-        found = list(reversed(list(things.values())))  # the newest first
+        # The newest first; of one moment, what was written down last.
+        latest = reversed(list(things.values()))
+        found = sorted(latest, key=lambda thing: datetime.fromisoformat(thing["created_at"]), reverse=True)
         for name, value in query.items():
             if name in bounds:
                 try:

@@ -7,10 +7,11 @@ from sqlmodel import Session, col, select
 
 import clock
 from actions.cards import keep
+from actions.closing import erase_due_accounts
 from db import transaction
 from integrations.gateways import gateway_called
 from integrations.test_bank import CARDS, CODE, Behaviour, TestBank
-from models import LedgerAccount, Message, Transfer
+from models import Customer, LedgerAccount, Message, Transfer
 from rules.terms import GatewayName
 
 FAR = date(2099, 1, 31)
@@ -44,6 +45,15 @@ def saved(person_id: int, behaviour: Behaviour = Behaviour.SUCCESS, expires_on: 
     kept = bank().hand_out(behaviour, expires_on=expires_on)
     with transaction() as db:
         return keep(db, customer_id=person_id, card=kept, now=clock.now()).id
+
+
+def erased(person_id: int) -> None:
+    """The day has come for which the person had closed their portal account."""
+    with transaction() as db:
+        person = db.get_one(Customer, person_id)
+        person.closing_on = clock.today() - timedelta(days=1)
+        db.add(person)
+    assert erase_due_accounts(clock.now()) == 1
 
 
 def balance(db: Session, account_id: int) -> int:

@@ -10,7 +10,9 @@ from sqlmodel import col, select
 import clock
 from actions import perform
 from actions.cards import (
+    BATCH,
     SETUPS_PER_HOUR,
+    SILENT,
     SetupProgress,
     begin_card_setup,
     choose_default_card,
@@ -20,13 +22,14 @@ from actions.cards import (
     setup_progress,
 )
 from db import reading, transaction
+from integrations.gateway import NoAnswer, Standing
 from integrations.test_bank import Behaviour
 from models import AutopayRule, CardSetup, SavedCard, Transfer
 from queries.cards import rules_by_card, saved_cards
 from rules.refusals import CardInUse, CardUnusable, LabelMalformed, LooksLikeCard, NotAllowed, TooManyAttempts
-from rules.terms import DeclineReason, PaymentState
+from rules.terms import DeclineReason, GatewayName, PaymentState
 from rules.visitor import Visitor
-from tests.money.bank import bank, later, leaves, pays, saved
+from tests.money.bank import bank, erased, later, leaves, pays, saved
 from tests.money.world import World
 
 
@@ -107,6 +110,94 @@ def test_a_card_is_attached_although_nobody_came_back_from_the_bank(holder: Hold
     later(monkeypatch, timedelta(minutes=6))
     assert settle_setups(clock.now()) == 1
     assert len(holder.cards()) == 1
+
+
+class Asked:
+    """A gateway that is asked about attempts: it fails at one, is silent at some (or all) and declines the others."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, fails: str = "", silent: set[str] | None = None) -> None:
+        self.refs: list[str] = []
+        self._fails, self._silent = fails, silent
+        monkeypatch.setattr("actions.cards.gateway_called", lambda _name: self)
+
+    def ask_check(self, ref: str) -> Standing:
+        self.refs.append(ref)
+        if ref == self._fails:
+            raise ZeroDivisionError
+        if self._silent is None or ref in self._silent:
+            raise NoAnswer("not in time")
+        return Standing(ref, f"key of {ref}", PaymentState.DECLINED, 0, reason=DeclineReason.BANK_REFUSED)
+
+
+def attempts(holder: Holder, number: int, *, age: timedelta = timedelta(hours=2)) -> list[str]:
+    """So many attempts that nobody came back from, the eldest first; the gateway's names for them."""
+    refs = [f"ref-{each}" for each in range(number)]
+    with transaction() as db:
+        for ref in refs:
+            db.add(
+                CardSetup(
+                    customer_id=holder.person_id,
+                    state=PaymentState.PENDING,
+                    key=ref,
+                    created_at=clock.now() - age,
+                    gateway=GatewayName.TEST_BANK,
+                    gateway_key=f"key of {ref}",
+                    gateway_ref=ref,
+                )
+            )
+    return refs
+
+
+def test_a_round_asks_about_some_attempts_and_the_next_about_those_that_wait_longest(
+    holder: Holder, monkeypatch: pytest.MonkeyPatch
+):
+    refs, now = attempts(holder, BATCH + 5), clock.now()
+    bank_ = Asked(monkeypatch, silent={refs[0]})
+    assert settle_setups(now) == BATCH - 1
+    assert settle_setups(now) == 5, "what was asked about without an answer waits for its turn"
+    assert bank_.refs == refs
+    assert settle_setups(now + timedelta(minutes=6)) == 0
+    assert bank_.refs == [*refs, refs[0]]
+
+
+def test_a_silent_gateway_is_left_alone_after_some_questions_and_others_are_asked_about_next(
+    holder: Holder, monkeypatch: pytest.MonkeyPatch
+):
+    refs, bank_ = attempts(holder, 2 * SILENT), Asked(monkeypatch)
+    for rounds in (1, 2):
+        assert settle_setups(clock.now()) == 0
+        assert bank_.refs == refs[: rounds * SILENT]
+
+
+def test_one_attempt_that_cannot_be_settled_does_not_stop_the_others(holder: Holder, monkeypatch: pytest.MonkeyPatch):
+    refs = attempts(holder, 3)
+    bank_ = Asked(monkeypatch, fails=refs[0], silent=set())
+    assert settle_setups(clock.now()) == 2
+    assert settle_setups(clock.now()) == 0
+    assert bank_.refs == refs, "and is not the first of every round"
+
+
+def test_an_attempt_of_yesterday_is_over_and_the_bank_is_not_asked_about_it(holder: Holder, monkeypatch: pytest.MonkeyPatch):
+    bank_ = Asked(monkeypatch)
+    attempts(holder, 2, age=timedelta(days=1, minutes=1))
+    assert settle_setups(clock.now()) == 2
+    assert settle_setups(clock.now()) == 0
+    assert bank_.refs == []
+    with reading() as db:
+        assert set(db.exec(select(CardSetup.state, CardSetup.decline_reason))) == {
+            (PaymentState.DECLINED, DeclineReason.NOT_FINISHED)
+        }
+
+
+def test_a_card_that_was_checked_after_its_person_was_erased_is_kept_for_nobody(holder: Holder, monkeypatch: pytest.MonkeyPatch):
+    setup_id = holder.begin()
+    pays(holder.goes(setup_id).page_url)
+    erased(holder.person_id)
+    later(monkeypatch, timedelta(minutes=6))
+    assert settle_setups(clock.now()) == 1
+    with reading() as db:
+        assert db.get_one(CardSetup, setup_id).state is PaymentState.DECLINED
+        assert db.exec(select(SavedCard)).all() == []
 
 
 def test_somebody_elses_attempt_is_not_there(holder: Holder):

@@ -14,12 +14,23 @@ from sqlmodel import col, select
 import clock
 from actions import perform
 from actions.cards import remove_card
-from actions.payments import advance, begin_payment, hear, progress, reconcile
+from actions.payments import (
+    BATCH,
+    FIRST_LOOK,
+    STRANGERS,
+    STRANGERS_WITHIN,
+    _Strangers,
+    advance,
+    begin_payment,
+    hear,
+    progress,
+    reconcile,
+)
 from actions.settlement import Progress
 from db import reading, transaction
 from db.check import faults
 from integrations.gateway import Charge, GatewayRefused, NoAnswer
-from integrations.test_bank import THINKS, Behaviour
+from integrations.test_bank import THINKS, Behaviour, TestBank
 from models import Attachment, AuditEntry, BillingAccount, BonusLot, Customer, Message, Payment, SavedCard, Transfer
 from rules.payments import REPEAT_FOR
 from rules.refusals import (
@@ -35,10 +46,10 @@ from rules.refusals import (
     RightTooLow,
     TooManyAttempts,
 )
-from rules.terms import AccountStatus, DeclineReason, GatewayName, PaymentState, Right, TransferCode
+from rules.terms import AccountStatus, DeclineReason, GatewayName, PaymentMethod, PaymentState, Right, TransferCode
 from rules.visitor import Visitor
 from settings import operator
-from tests.money.bank import balance, bank, later, leaves, pays, receipts, saved, transfers
+from tests.money.bank import balance, bank, erased, later, leaves, pays, receipts, saved, transfers
 from tests.money.world import World
 
 _worlds = count(1)
@@ -452,6 +463,72 @@ def test_the_bank_is_not_asked_all_the_time(payer: Payer, monkeypatch: pytest.Mo
     assert row(payment_id).asked_at != asked
 
 
+def waiting(payer: Payer, number: int, *, asked_ago: timedelta | None) -> None:
+    """So many payments of an hour ago that the bank was last asked about so long ago."""
+    now = clock.now()
+    with transaction() as db:
+        for each in range(number):
+            db.add(
+                Payment(
+                    payer_id=payer.person_id,
+                    amount_kopecks=50_000,
+                    method=PaymentMethod.CARD,
+                    state=PaymentState.PENDING,
+                    key=f"waits-{each}",
+                    created_at=now - timedelta(hours=1),
+                    asked_at=asked_ago and now - asked_ago,
+                    gateway=GatewayName.TEST_BANK,
+                    gateway_key=f"waits-{each}",
+                )
+            )
+
+
+def test_however_many_wait_for_their_next_turn_a_fresh_payment_has_its_own(payer: Payer, monkeypatch: pytest.MonkeyPatch):
+    payment_id = payer.begin()
+    pays(payer.goes(payment_id).page_url)
+    with transaction() as db:
+        db.execute(sa.update(Payment).values(asked_at=None))
+    waiting(payer, BATCH, asked_ago=timedelta(minutes=1))
+    later(monkeypatch, FIRST_LOOK)
+    assert reconcile(clock.now()) == 1
+    assert row(payment_id).state is PaymentState.SUCCEEDED
+
+
+def test_payments_that_cannot_be_settled_do_not_take_the_turns_of_others(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    class Fails:
+        def find(self, _key: str, **_given: object) -> None:
+            raise ZeroDivisionError
+
+    waiting(payer, BATCH, asked_ago=None)
+    later(monkeypatch, FIRST_LOOK)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("actions.payments.gateway_called", lambda _name: Fails())
+        assert reconcile(clock.now()) == 0
+    assert "could not be settled" in caplog.text
+    payment_id = payer.begin(card_id=saved(payer.person_id))
+    later(monkeypatch, FIRST_LOOK)
+    assert reconcile(clock.now()) == 1
+    assert row(payment_id).state is PaymentState.SUCCEEDED
+    with reading() as db:
+        assert set(db.exec(select(Payment.trouble))) == {"", "could not be settled here: ZeroDivisionError"}
+
+
+def test_a_payment_of_somebody_who_was_erased_meanwhile_is_credited_and_its_card_is_kept_for_nobody(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+):
+    payment_id = payer.begin(keep_card=True)
+    pays(payer.goes(payment_id).page_url)
+    erased(payer.person_id)
+    later(monkeypatch, FIRST_LOOK)
+    assert reconcile(clock.now()) == 1
+    assert (row(payment_id).state, row(payment_id).card_id) == (PaymentState.SUCCEEDED, None)
+    assert of_account(payer.one) == -20_000
+    with reading() as db:
+        assert db.exec(select(SavedCard)).all() == []
+
+
 # --- notices --------------------------------------------------------------------------------------------
 def test_a_notice_about_a_payment_that_is_not_ours_does_nothing(payer: Payer):
     payer.goes(payer.begin())
@@ -495,6 +572,30 @@ def test_money_that_was_taken_after_all_is_credited_although_the_payment_was_giv
     assert hear(GatewayName.TEST_BANK, standing.ref) is True
     assert (row(payment_id).state, of_account(payer.one)) == (PaymentState.SUCCEEDED, -20_000)
     assert agrees()
+
+
+def test_made_up_notices_are_not_each_a_question_to_the_bank_and_a_true_one_still_is(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+):
+    now, asked, real = [0.0], [], bank().ask
+    monkeypatch.setattr("actions.payments._strangers", _Strangers())
+    monkeypatch.setattr("actions.payments.monotonic", lambda: now[0])
+    monkeypatch.setattr(TestBank, "ask", lambda _bank, ref: asked.append(ref) or real(ref))
+    payer.goes(known := payer.begin({payer.one: 50_000}))
+    # Their answers were lost; for their sake references that nobody knows are asked about.
+    lost = [payer.begin({payer.one: 60_000 + number}) for number in range(STRANGERS + 1)]
+    refs = [bank().charge(wish_of(row(payment_id), None)).ref for payment_id in lost]
+    for number in range(STRANGERS):
+        assert hear(GatewayName.TEST_BANK, f"made-up-{number}") is False
+    for ref in ("made-up-at-last", refs[0]):
+        with pytest.raises(NoAnswer):
+            hear(GatewayName.TEST_BANK, ref)
+    assert len(asked) == STRANGERS
+    assert hear(GatewayName.TEST_BANK, row(known).gateway_ref or "") is True, "what is known is always asked about"
+    now[0] += STRANGERS_WITHIN
+    for payment_id, ref in zip(lost, refs, strict=True):
+        assert hear(GatewayName.TEST_BANK, ref) is True, "the gateway calls again, and what is ours does not count"
+        assert row(payment_id).gateway_ref == ref
 
 
 class Liar:
