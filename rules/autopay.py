@@ -157,6 +157,14 @@ def amount_to_pay(
     return AmountToPay(min(wanted, allowed), "pay")
 
 
+def pays_off(*, draft: RuleDraft, debt_kopecks: int, terms: AutopayTerms) -> bool:
+    """Whether one run of a rule pays all of such a debt, where nothing was paid by it this month yet."""
+    found = amount_to_pay(
+        draft=draft, balance_kopecks=-debt_kopecks, due_kopecks=debt_kopecks, paid_this_month_kopecks=0, terms=terms
+    )
+    return found.amount_kopecks >= debt_kopecks
+
+
 @lru_cache(maxsize=4096)
 def next_run_on(*, trigger: AutopayTrigger, day_of_month: int | None, billing_day: int, today: date) -> date | None:
     """The next day on which a calendar rule runs, today included; None for THRESHOLD, which may run any day.

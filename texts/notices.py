@@ -85,12 +85,23 @@ def _order_done(facts: Facts, _: bool) -> Written:
 
 
 def _bill(facts: Facts, prepaid: bool) -> Written:
-    said = {
-        "number": facts["number"],
-        "sum": money(facts["amount_kopecks"], exact=False),
-        "day": _day(facts["due_on"]),
-    }
-    return ("bill.prepaid" if prepaid else "bill"), said
+    """A bill, and who will pay it or has; what a prepaid account was charged, and whether its balance is to be raised."""
+    balance = facts.get("balance_kopecks")
+    if facts.get("autopay"):
+        then, on = "autopay", facts.get("autopay_on")
+    elif prepaid:
+        then, on = ("top_up" if (balance or 0) < 0 else "nothing"), None
+    elif balance is None or balance < 0:
+        then, on = "pay", facts["due_on"]
+    else:
+        then, on = ("autopaid" if facts.get("autopaid") else "paid"), None
+    name = "bill.prepaid" if prepaid else "bill"
+    then = t(
+        f"notices.{name}.{then}_on" if then == "autopay" and on else f"notices.{name}.{then}",
+        day=_day(on) if on else "",
+        missing=money(max(0, -(balance or 0)), exact=False),
+    )
+    return name, {"number": facts["number"], "sum": money(facts["amount_kopecks"], exact=False), "then": then}
 
 
 def _monthly(facts: Facts, _: bool) -> Written:
