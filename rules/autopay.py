@@ -23,6 +23,8 @@ from rules.refusals import (
 from rules.terms import AutopayAmount, AutopayTrigger
 
 PayReason = Literal["pay", "nothing_due", "above_threshold", "ceiling_reached", "under_minimum"]
+UNNEEDED = "nothing_due"
+"""Why a run paid nothing because there was nothing to pay; for any other reason something stood in its way."""
 
 
 @dataclass(frozen=True, slots=True)
