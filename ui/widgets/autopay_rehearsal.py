@@ -166,7 +166,12 @@ def difference(ways: Sequence[Way]) -> str:
         return t("autopay.rehearsal.difference_only", way=dearer.name, more=_about(abs(more)))
     if abs(more) < A_ROUBLE:
         return t("autopay.rehearsal.same", charged=charged)
-    return t("autopay.rehearsal.difference", charged=charged, way=dearer.name, more=_about(abs(more)))
+    # What more is taken is on the account at the end, or has paid a debt that the other way leaves.
+    cheaper = second if more > 0 else first
+    what = "difference"
+    if cheaper.ends_with_kopecks <= -A_ROUBLE:
+        what = "difference_debt" if dearer.seen.ends_with_kopecks < A_ROUBLE else "difference_part"
+    return t(f"autopay.rehearsal.{what}", charged=charged, way=dearer.name, more=_about(abs(more)))
 
 
 def _title(way: Way, known: Outlook) -> str:
