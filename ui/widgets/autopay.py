@@ -137,7 +137,8 @@ def what_next(rule: Rule, known: Outlook, time_zone: str) -> str:
         return tn("autopay.ahead.quiet", DAYS, threshold=threshold) if _by_threshold(rule) else t("autopay.ahead.nothing")
     event = ahead[0]
     when = _when(rule, event.on, known.today, time_zone)
-    return f"{_capital(when)}: {_why(rule.draft, event, is_now=event.on == known.today)}"
+    is_now = event.on == known.today or event.balance_before_kopecks == known.account.balance_kopecks
+    return f"{_capital(when)}: {_why(rule.draft, event, is_now=is_now)}"
 
 
 def _why(draft: RuleDraft, event: ForecastEvent, *, is_now: bool) -> str:
