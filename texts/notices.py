@@ -8,7 +8,7 @@ from typing import Any
 from rules.notices import DAYS_LEFT
 from rules.terms import AutopayAmount, Language, NoticeEvent
 from texts.catalogue import has_text, language, t
-from texts.formats import NO_BREAK, day, days_between, money, month, points
+from texts.formats import card_number, day, days_between, money, month, points
 
 Facts = Mapping[str, Any]
 
@@ -118,8 +118,7 @@ def _day(iso: str) -> str:
 
 
 def _card(facts: Facts) -> str:
-    brand = t(f"brand.{facts['card_brand']}")
-    return f"{brand} •• {facts['last_four']}".replace(" ", NO_BREAK)
+    return card_number(facts["card_brand"], facts["last_four"])
 
 
 _WRITERS = {

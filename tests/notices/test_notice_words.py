@@ -1,12 +1,16 @@
 """Every notice has words in both languages for whatever facts it is raised with."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 
-from rules.terms import DeclineReason, Language, NoticeEvent
+from documents.pdf import card_said
+from queries.cards import Card
+from rules.terms import CardBrand, DeclineReason, Language, NoticeEvent
 from texts import keys, speaking
 from texts.notices import notice_said
+from ui.widgets.autopay import card_name
 
 CARD = {"card_brand": "mir", "last_four": "4417"}
 LOW = {"balance_kopecks": 12_000, "charge_kopecks": 55_000, "charge_on": "2026-12-01", "days": 9}
@@ -68,6 +72,15 @@ def test_a_person_reads_why_autopay_failed_and_what_comes_next():
         said = notice_said(NoticeEvent.AUTOPAY_FAILED, FAILED, account="Мамин интернет")
     assert said.title == "Мамин интернет: автоплатёж не прошёл"
     assert said.body == ("Списать 500\u00a0₽ не удалось. На карте не хватило денег. Попробуем ещё раз 23\u00a0ноября.")
+
+
+def test_a_notice_writes_a_card_as_every_screen_and_paper_does():
+    with speaking(Language.RU):
+        said = notice_said(NoticeEvent.CARD_EXPIRES, CARD | {"expires_on": "2026-12-31"})
+        shown = card_name(Card(1, CardBrand.MIR, "4417", date(2026, 12, 31), "", False))
+        printed = card_said((CardBrand.MIR, "4417"))
+    assert shown == printed == "МИР\u00a0··\u00a04417"
+    assert shown in said.title
 
 
 def test_a_prepaid_month_asks_for_no_money():
