@@ -115,6 +115,23 @@ def test_the_form_rehearses_what_is_being_set_up_while_the_fields_change(home: H
     assert "При балансе меньше 300\u00a0₽ — по 900\u00a0₽" in screen.says
 
 
+@pytest.mark.parametrize("language", list(Language))
+def test_the_form_says_that_the_first_payment_is_today(home: Home, language: Language):
+    screen = home.screen(language, rule="new", account=str(home.mobile.id))
+    screen.app.segmented_control(key="autopay_trigger").set_value(AutopayTrigger.MONTHLY)
+    screen.run()
+    today = clock.today("Europe/Moscow")
+    screen.app.selectbox(key="autopay_day").set_value(today.day)
+    screen.run()
+    assert ("Первый платёж — сегодня: " if language is Language.RU else "First payment: today, ") in screen.says
+    screen.app.selectbox(key="autopay_day").set_value(today.day - 1 or 2)
+    screen.run()
+    assert ("сегодня: " if language is Language.RU else "payment: today, ") not in screen.says
+    rule_id = home.rule(day_of_month=today.day)
+    said = home.screen(language, rule=str(rule_id)).says
+    assert ("Ближайший платёж — " if language is Language.RU else "Next payment: ") in said
+
+
 @pytest.mark.parametrize(
     ("ends", "said"),
     [
