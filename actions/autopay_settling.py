@@ -56,7 +56,7 @@ from rules.terms import (
     TransferCode,
 )
 from settings import operator
-from texts import money, speaking, t
+from texts import account_number, money, speaking, t
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +320,7 @@ def _tell(db: Session, paid: list[_Paid], points: dict[int, int], now: datetime)
             continue
         with speaking(each.language):
             called = each.label or t(f"service.{each.service.value}")
-            what = f"{called} ({each.account_number}): {money(each.amount_kopecks)}"
+            what = f"{called} ({account_number(each.account_number)}): {money(each.amount_kopecks)}"
         letter = receipt_letter(
             payment_id=each.payment_id,
             amount_kopecks=each.amount_kopecks,

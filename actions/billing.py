@@ -10,7 +10,7 @@ done or not begun, two workers take different accounts, and months that were mis
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -20,10 +20,11 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from actions.blocking import block, overdue
-from actions.charging import ALL_COLUMNS, hold, post_charges
+from actions.charging import ALL_COLUMNS, Held, hold, post_charges
 from actions.notices import Told, notify_many
 from db import transaction
 from models import Attachment, Bill, BillingAccount, BillLine
+from queries.ahead import pay_themselves
 from queries.billing_day import BillingCase, Charged, charged, connected, due_accounts, newest_bills
 from queries.figures import ACCOUNTING_TIME
 from rules.billing import (
@@ -37,6 +38,7 @@ from rules.billing import (
     month_behind,
     service_days,
 )
+from rules.notices import payer_facts
 from rules.periods import month_end, previous_month
 from rules.terms import BillingMode, NoticeEvent, TransferCode
 from settings import operator
@@ -108,7 +110,8 @@ def _go_through(db: Session, cases: Sequence[BillingCase], *, day: date, now: da
     ]
     posted = post_charges(db, charges=behind, held=held, occurred_at=now)
     _gather_lines(visits, posted, behind, month)
-    _issue(db, [visit for visit in visits if visit.lines], month, issued_on=max(day, now.astimezone(ACCOUNTING_TIME).date()))
+    issued_on = max(day, now.astimezone(ACCOUNTING_TIME).date())
+    issued = _issue(db, [visit for visit in visits if visit.lines], month, issued_on=issued_on)
 
     balances = {account_id: each.balance_kopecks for account_id, each in held.items()}
     # Whatever was charged before this day is on a bill by now.
@@ -122,6 +125,7 @@ def _go_through(db: Session, cases: Sequence[BillingCase], *, day: date, now: da
         for charge in visit.new(month_ahead(month_on=day, connected=visit.connected, service=visit.service))
     ]
     post_charges(db, charges=ahead, held=held, occurred_at=now)
+    _tell_of_bills(db, issued, held=held, now=now)
     db.execute(
         sa.update(BillingAccount)
         .where(col(BillingAccount.id).in_(ids))
@@ -175,10 +179,10 @@ def _line(visit: Visit, charge: Charged, month: date) -> Line:
     return Line(charge.transfer_id, charge.code, charge.plan_id, charge.option_id, first, last, charge.amount_kopecks)
 
 
-def _issue(db: Session, visits: Sequence[Visit], month: date, *, issued_on: date) -> None:
-    """One bill for each, with a line for each charge."""
+def _issue(db: Session, visits: Sequence[Visit], month: date, *, issued_on: date) -> dict[int, dict[str, Any]]:
+    """One bill for each, with a line for each charge; returns account → its bill."""
     if not visits:
-        return
+        return {}
     bills: list[dict[str, Any]] = [
         {
             "billing_account_id": visit.case.account_id,
@@ -206,11 +210,18 @@ def _issue(db: Session, visits: Sequence[Visit], month: date, *, issued_on: date
         for line in visit.lines
     ]
     db.execute(sa.insert(BillLine), lines, execution_options=ALL_COLUMNS)
-    _tell_of_bills(db, {bill["billing_account_id"]: bill | {"id": bill_id} for bill_id, bill in zip(ids, bills, strict=True)})
+    return {bill["billing_account_id"]: bill | {"id": bill_id} for bill_id, bill in zip(ids, bills, strict=True)}
 
 
-def _tell_of_bills(db: Session, by_account: dict[int, dict[str, Any]]) -> None:
-    """Everybody who asked for the bills of an account by e-mail. Others see them in the cabinet."""
+def _tell_of_bills(db: Session, by_account: dict[int, dict[str, Any]], *, held: Mapping[int, Held], now: datetime) -> None:
+    """Everybody who asked for the bills of an account by e-mail. Others see them in the cabinet. What autopay will pay is not
+    asked for."""
+    owing = {
+        account_id: (-held[account_id].balance_kopecks, bill["due_on"])
+        for account_id, bill in by_account.items()
+        if held[account_id].balance_kopecks < 0
+    }
+    by_autopay = pay_themselves(db, debts=owing, now=now) if owing else {}
     wanted = db.execute(
         sa.select(col(Attachment.customer_id), col(Attachment.billing_account_id)).where(
             col(Attachment.billing_account_id).in_(by_account),
@@ -226,6 +237,6 @@ def _tell_of_bills(db: Session, by_account: dict[int, dict[str, Any]]) -> None:
             "number": bill["number"],
             "amount_kopecks": bill["total_kopecks"],
             "due_on": bill["due_on"].isoformat(),
-        }
+        } | payer_facts(account_id, held[account_id].balance_kopecks, by_autopay)
         told.append(Told(customer_id, f"bill:{bill['id']}", account_id, facts))
     notify_many(db, event=NoticeEvent.BILL, told=told)

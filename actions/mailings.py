@@ -5,7 +5,7 @@ the same. The letters leave through the outbox (`actions.letters`).
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
+from actions.by_now import by_now
 from actions.letters import row_of
 from actions.unsubscribing import unsubscribe_path
 from db import reading, transaction
@@ -81,7 +82,7 @@ def mail_due(now: datetime, *, most: int = PEOPLE) -> int:
             .order_by(col(Notice.customer_id), col(Notice.created_at), col(Notice.id))
             .with_for_update(of=Notice, skip_locked=True)
         ).all()
-        _write(db, [(notice, person) for notice, person in rows])
+        _write(db, [(notice, person) for notice, person in rows], now)
         db.execute(
             sa.update(Notice)
             .where(col(Notice.id).in_([notice.id for notice, _ in rows]))
@@ -102,13 +103,13 @@ def _asleep(now: datetime) -> list[str]:
         return [zone for zone in zones(db) if not is_awake(now.astimezone(ZoneInfo(zone)).hour)]
 
 
-def _write(db: Session, told: Sequence[tuple[Notice, Customer]]) -> None:
-    """A letter for each person, or as many as they need; none for who has no e-mail any more."""
-    names = _names(db, [notice for notice, _ in told])
+def _write(db: Session, told: Sequence[tuple[Notice, Customer]], now: datetime) -> None:
+    """A letter for each person, or as many as they need; none for who has no e-mail any more, or of what is over."""
+    names, facts = _names(db, [notice for notice, _ in told]), by_now(db, [notice for notice, _ in told], now)
     people: dict[int, Customer] = {}
     notices: dict[int, list[Notice]] = defaultdict(list)
     for notice, person in told:
-        if person.email and person.email_confirmed_at is not None:
+        if person.email and person.email_confirmed_at is not None and notice.id in facts:
             people[person.id] = person
             notices[person.id].append(notice)
     letters = []
@@ -116,15 +117,17 @@ def _write(db: Session, told: Sequence[tuple[Notice, Customer]]) -> None:
         urgent_first = sorted(notices[customer_id], key=lambda notice: notice.event not in URGENT)
         for letter in in_letters((notice, _document(notice)) for notice in urgent_first):
             letters.append(
-                _letter(person, [notice for notice, _ in letter], " ".join(filter(None, (d for _, d in letter))), names)
+                _letter(person, [notice for notice, _ in letter], " ".join(filter(None, (d for _, d in letter))), names, facts)
             )
     if letters:
         db.execute(sa.insert(Message), letters)
 
 
-def _letter(person: Customer, notices: Sequence[Notice], document: str, names: Names) -> dict[str, Any]:
+def _letter(
+    person: Customer, notices: Sequence[Notice], document: str, names: Names, facts: Mapping[int, dict[str, Any]]
+) -> dict[str, Any]:
     with speaking(person.language):
-        said = [_said(notice, names) for notice in notices]
+        said = [_said(notice, facts[notice.id], names) for notice in notices]
         events = {notice.event for notice in notices}
         written = _one(notices[0], said[0]) if len(said) == 1 else _digest(said)
         about = f"notice_{notices[0].event.value}" if len(said) == 1 else "digest"
@@ -167,14 +170,12 @@ def _line(text: str) -> str:
     return " ".join(text.splitlines())
 
 
-def _said(notice: Notice, names: Names) -> Said:
+def _said(notice: Notice, facts: dict[str, Any], names: Names) -> Said:
     known = names.get((notice.customer_id, notice.billing_account_id or 0))
     if known is None:
-        return notice_said(notice.event, notice.facts)
+        return notice_said(notice.event, facts)
     label, service, mode = known
-    return notice_said(
-        notice.event, notice.facts, account=label or t(f"service.{service.value}"), prepaid=mode is BillingMode.PREPAID
-    )
+    return notice_said(notice.event, facts, account=label or t(f"service.{service.value}"), prepaid=mode is BillingMode.PREPAID)
 
 
 def _document(notice: Notice) -> str:
@@ -267,8 +268,11 @@ def _monthly_letter(reader: Reader, summary: MonthOfPerson, held: dict[int, Held
     with speaking(reader.language):
         lines = [t("letter.monthly.greeting", name=_line(reader.first_name), day=day(today, this_year=today.year))]
         if summary.due_kopecks and summary.due_on is not None:
-            days = {account.due_on for account in summary.accounts if account.due_on}
-            by = _by(summary.due_on, today) if len(days) == 1 else t("letter.monthly.each")
+            owing = [account for account in summary.accounts if account.due_on]
+            if all(account.pays_itself for account in owing):
+                by = t("letter.monthly.autopay")
+            else:
+                by = _by(summary.due_on, today) if len({each.due_on for each in owing}) == 1 else t("letter.monthly.each")
             lines.append(t("letter.monthly.due", sum=money(summary.due_kopecks), by=by))
         else:
             lines.append(t("letter.monthly.nothing_due"))
@@ -283,7 +287,7 @@ def _monthly_letter(reader: Reader, summary: MonthOfPerson, held: dict[int, Held
             if account.due_on is None:
                 lines.append(t("letter.monthly.sums", **sums))
             else:
-                by = _by(account.due_on, today)
+                by = t("letter.monthly.autopay") if account.pays_itself else _by(account.due_on, today)
                 lines.append(t("letter.monthly.sums_due", due=money(account.due_kopecks), by=by, **sums))
         if len(summary.accounts) > LISTED:
             lines.append(tn("letter.monthly.more", len(summary.accounts) - LISTED))

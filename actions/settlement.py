@@ -24,7 +24,7 @@ from db import transaction
 from integrations.gateway import Standing
 from models import Attachment, Biller, BillingAccount, Customer, Payment, PaymentPart, UtilityPayment
 from rules.terms import Channel, DeclineReason, Language, NoticeEvent, PaymentMethod, PaymentState, TransferCode
-from texts import money, speaking, t
+from texts import account_number, money, speaking, t
 
 _log = logging.getLogger("kabinet.payments")
 
@@ -204,4 +204,4 @@ def names_of(db: Session, customer_id: int, account_ids: Sequence[int]) -> dict[
         )
         .where(col(BillingAccount.id).in_(account_ids))
     )
-    return {id_: f"{label or t(f'service.{service.value}')} ({number_})" for id_, service, number_, label in rows}
+    return {id_: f"{label or t(f'service.{service.value}')} ({account_number(number_)})" for id_, service, number_, label in rows}

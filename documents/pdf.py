@@ -15,11 +15,10 @@ from typing import Any
 
 import typst
 
-from rules.numbers import format_account_number
 from rules.refusals import Unavailable
 from rules.terms import CardBrand, ServiceKind
 from settings import ROOT, Operator
-from texts import day, language, moment, money, t
+from texts import account_number, card_number, day, language, moment, money, t
 
 HERE = Path(__file__).parent / "typst"
 PATIENCE_SECONDS = 30
@@ -119,14 +118,14 @@ def account_name(label: str, service: ServiceKind) -> str:
 
 
 def card_said(card: tuple[CardBrand, str]) -> str:
-    """«МИР •• 4417», not to be broken."""
+    """As `texts.card_number`."""
     brand, last_four = card
-    return f"{t(f'brand.{brand.value}')} •• {last_four}".replace(" ", "\u00a0")
+    return card_number(brand.value, last_four)
 
 
 def number_said(number: str) -> str:
-    """«123 456 789 0», not to be broken."""
-    return format_account_number(number).replace(" ", "\u00a0")
+    """As `texts.account_number`."""
+    return account_number(number)
 
 
 def account_said(number: str) -> str:

@@ -3,10 +3,11 @@
 No visitor asks here: the background goes by time zones, and each row is told to nobody but the person it names.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -14,6 +15,7 @@ from sqlmodel import Session, col
 from models import (
     Attachment,
     AutopayRule,
+    AutopayRun,
     BillingAccount,
     Customer,
     LedgerAccount,
@@ -24,7 +26,10 @@ from models import (
     SavedCard,
     Subscription,
 )
-from rules.terms import AccountStatus, AutopayTrigger, BillingMode, Recurrence, Right
+from rules.autopay import draft_of, next_run_on, pays_off
+from rules.rehearsal import BILLING_DAY
+from rules.terms import AccountStatus, AutopayResult, AutopayState, AutopayTrigger, BillingMode, Recurrence, Right
+from settings import operator
 
 PAYERS = [right for right in Right if right.covers(Right.PAY)]
 
@@ -124,6 +129,63 @@ def payers(db: Session, *, account_ids: Collection[int]) -> list[tuple[int, int]
         .order_by(col(Attachment.customer_id), col(Attachment.billing_account_id))
     )
     return [(customer_id, account_id) for customer_id, account_id in rows.tuples()]
+
+
+def pay_themselves(db: Session, *, debts: Mapping[int, tuple[int, date]], now: datetime) -> dict[int, date | None]:
+    """Of these debts (account → kopecks, the last day to pay) those that one run of an active rule pays in time and in full, each
+    with the day of it; None: as soon as the rule sees the balance.
+    """
+    # In the words of the two partial indexes: none leads to active rules by account.
+    threshold: sa.ColumnElement[str] = sa.literal_column("'threshold'")
+    found: dict[int, date | None] = {}
+    for which in (col(AutopayRule.trigger) != threshold, col(AutopayRule.trigger) == threshold):
+        rows = db.execute(
+            sa.select(AutopayRule, col(Region.time_zone), col(BillingAccount.status))
+            .join(BillingAccount, col(BillingAccount.id) == col(AutopayRule.billing_account_id))
+            .join(Region, col(Region.code) == col(BillingAccount.region_code))
+            .where(
+                col(AutopayRule.billing_account_id).in_(debts), col(AutopayRule.state) != sa.literal_column("'deleted'"), which
+            )
+        ).tuples()
+        for rule, zone, status in rows:
+            debt, until = debts[rule.billing_account_id]
+            is_idle = rule.state is not AutopayState.ACTIVE or status is AccountStatus.SUSPENDED
+            if is_idle or not pays_off(draft=draft_of(rule), debt_kopecks=debt, terms=operator().autopay):
+                continue
+            on = _runs_on(rule, now.astimezone(ZoneInfo(zone)).date(), zone)
+            if on is None or on <= until:
+                found[rule.billing_account_id] = on
+    return found
+
+
+def balances(db: Session, *, account_ids: Collection[int]) -> dict[int, int]:
+    """Account → what is on it now, kopecks."""
+    held = sa.select(col(LedgerAccount.billing_account_id), col(LedgerAccount.balance_kopecks))
+    rows = db.execute(held.where(col(LedgerAccount.billing_account_id).in_(account_ids))).tuples()
+    return {account_id: balance for account_id, balance in rows if account_id is not None}
+
+
+def autopaid_since(db: Session, *, account_ids: Collection[int | None], since: datetime) -> dict[int, datetime]:
+    """Account → the last time that autopay paid it since that moment."""
+    rows = db.execute(
+        sa.select(col(AutopayRun.billing_account_id), sa.func.max(col(AutopayRun.ran_at)))
+        .where(
+            col(AutopayRun.billing_account_id).in_(account_ids),
+            col(AutopayRun.result) == AutopayResult.SUCCEEDED,
+            col(AutopayRun.ran_at) >= since,
+        )
+        .group_by(col(AutopayRun.billing_account_id))
+    )
+    return dict(rows.tuples().all())
+
+
+def _runs_on(rule: AutopayRule, today: date, zone: str) -> date | None:
+    """The day on which a calendar rule is looked at next; a threshold rule has none."""
+    if rule.trigger is AutopayTrigger.THRESHOLD:
+        return None
+    if rule.due_at is not None:
+        return max(today, rule.due_at.astimezone(ZoneInfo(zone)).date())
+    return next_run_on(trigger=rule.trigger, day_of_month=rule.day_of_month, billing_day=BILLING_DAY, today=today)
 
 
 def rules_due(

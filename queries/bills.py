@@ -29,7 +29,7 @@ from rules.due import OpenBill, what_is_due
 from rules.papers import BillDetails, BillLineRow, BillRow
 from rules.periods import next_month
 from rules.refusals import NotAllowed
-from rules.terms import CHARGE_CODES, Language, TransferCode
+from rules.terms import CHARGE_CODES, BillingMode, Language, TransferCode
 from rules.visitor import Visitor
 
 __all__ = ["BillDetails", "BillLineRow", "BillRow", "bill_details", "bills_count", "list_bills"]
@@ -112,7 +112,7 @@ def _row(bill: Bill, account: BillingAccount, label: str, left: dict[int, int], 
         due_on=bill.due_on,
         total_kopecks=bill.total_kopecks,
         left_kopecks=unpaid,
-        is_overdue=bool(unpaid) and bill.due_on < today,
+        is_overdue=bool(unpaid) and bill.due_on < today and account.mode is BillingMode.POSTPAID,
     )
 
 

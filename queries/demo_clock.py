@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
 from models import AutopayRun, Bill, BillingAccount, BonusEntry, ClockMove, Message, Notice, Order, Payment
+from rules.autopay import UNNEEDED
 from rules.terms import AccountStatus, AutopayResult, BonusKind, OrderState, PaymentMethod, PaymentState
 
 HAPPENINGS = (
@@ -15,6 +16,7 @@ HAPPENINGS = (
     "by_hand",
     "autopay_done",
     "autopay_declined",
+    "autopay_unneeded",
     "autopay_skipped",
     "blocked",
     "orders",
@@ -47,13 +49,15 @@ def what_happened(db: Session, *, since: datetime, until: datetime) -> dict[str,
         col(BillingAccount.status_since_on) <= last,
     )
     by_hand = (col(Payment.method) != PaymentMethod.AUTOPAY, col(Payment.state) == PaymentState.SUCCEEDED)
+    skipped = col(AutopayRun.result) == AutopayResult.SKIPPED
     ran, granted = col(AutopayRun.ran_at), col(BonusEntry.occurred_at)
     return {
         "bills": int(db.execute(bills).scalar_one()),
         "by_hand": within(col(Payment.settled_at), *by_hand),
         "autopay_done": within(ran, col(AutopayRun.result) == AutopayResult.SUCCEEDED),
         "autopay_declined": within(ran, col(AutopayRun.result) == AutopayResult.DECLINED),
-        "autopay_skipped": within(ran, col(AutopayRun.result) == AutopayResult.SKIPPED),
+        "autopay_unneeded": within(ran, skipped, col(AutopayRun.reason) == UNNEEDED),
+        "autopay_skipped": within(ran, skipped, col(AutopayRun.reason) != UNNEEDED),
         "blocked": int(db.execute(blocked).scalar_one()),
         "orders": within(col(Order.closed_at), col(Order.state) == OrderState.DONE),
         "points_earned": within(granted, col(BonusEntry.kind) == BonusKind.EARNED, of=col(BonusEntry.points)),

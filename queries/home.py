@@ -91,6 +91,7 @@ class HomeSummary:
     accounts: tuple[AccountCard, ...]
     due_kopecks: int
     due_on: date | None
+    """The first day to pay a bill by."""
     overdue_kopecks: int
     balance_kopecks: int
     """What stands on accounts that are above zero."""
@@ -153,7 +154,7 @@ def home(db: Session, *, visitor: Visitor, today: date, now: datetime) -> HomeSu
     return HomeSummary(
         accounts=cards,
         due_kopecks=sum(card.due.amount_kopecks for card in cards),
-        due_on=min((card.due.due_on for card in cards if card.due.due_on), default=None),
+        due_on=min((card.due.due_on for card in cards if card.due.due_on and card.mode is BillingMode.POSTPAID), default=None),
         overdue_kopecks=sum(card.due.overdue_kopecks for card in cards),
         balance_kopecks=sum(max(0, card.balance_kopecks) for card in cards),
         points=points,

@@ -29,6 +29,7 @@ from models import (
     Region,
     Transfer,
 )
+from queries.ahead import pay_themselves
 from queries.figures import ACCOUNTING_TIME, month_begins_at
 from rules.due import OpenBill, what_is_due
 from rules.monthly import MonthOfAccount, MonthOfPerson, NextAutopay, from_facts, key_of
@@ -160,14 +161,20 @@ def months(
     autopay = _autopay(db, ids, now)
     points, earned = _points(db, customer_ids, month_on, now)
     today = now.astimezone(ACCOUNTING_TIME).date()
-    by_account = {}
-    for account_id, each in accounts.items():
-        due = what_is_due(
+    dues = {
+        account_id: what_is_due(
             balance_kopecks=each.balance_kopecks,
             mode=each.account.mode,
             bills=[OpenBill(bill.id, bill.number, bill.total_kopecks, bill.due_on) for bill in bills[account_id]],
             today=today,
         )
+        for account_id, each in accounts.items()
+    }
+    owed = {account_id: (due.amount_kopecks, max(due.due_on, today)) for account_id, due in dues.items() if due.due_on}
+    by_autopay = pay_themselves(db, debts=owed, now=now) if owed else {}
+    by_account = {}
+    for account_id, each in accounts.items():
+        due = dues[account_id]
         by_account[account_id] = MonthOfAccount(
             account_id=account_id,
             charged_kopecks=sum(bill.total_kopecks for bill in bills[account_id] if bill.month_on == month_on),
@@ -176,6 +183,7 @@ def months(
             due_kopecks=due.amount_kopecks,
             due_on=due.due_on,
             autopay=autopay.get(account_id),
+            pays_itself=account_id in by_autopay,
         )
     return {
         customer_id: (

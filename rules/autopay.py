@@ -23,6 +23,8 @@ from rules.refusals import (
 from rules.terms import AutopayAmount, AutopayTrigger
 
 PayReason = Literal["pay", "nothing_due", "above_threshold", "ceiling_reached", "under_minimum"]
+UNNEEDED = "nothing_due"
+"""Why a run paid nothing because there was nothing to pay; for any other reason something stood in its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,14 @@ def amount_to_pay(
     if allowed < terms.amount_least_kopecks:
         return AmountToPay(0, "ceiling_reached")
     return AmountToPay(min(wanted, allowed), "pay")
+
+
+def pays_off(*, draft: RuleDraft, debt_kopecks: int, terms: AutopayTerms) -> bool:
+    """Whether one run of a rule pays all of such a debt, where nothing was paid by it this month yet."""
+    found = amount_to_pay(
+        draft=draft, balance_kopecks=-debt_kopecks, due_kopecks=debt_kopecks, paid_this_month_kopecks=0, terms=terms
+    )
+    return found.amount_kopecks >= debt_kopecks
 
 
 @lru_cache(maxsize=4096)

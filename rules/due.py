@@ -52,7 +52,8 @@ def what_is_due(
     Older bills are paid first (Civil Code art. 319.1 leaves it so where the payer names none), so what is missing
     is missing from the newest. Charges made after the newest bill, `unbilled_kopecks`, are newer still: on a
     postpaid account that part of the debt is not due until it is billed. Debt that no bill explains is due with
-    the oldest of the bills, and at once when there are none. On a prepaid account the whole debt is due at once.
+    the oldest of the bills, and at once when there are none. On a prepaid account the whole debt is due at once, and none
+    of it is late: what it has are reports of charges, not bills with a day to pay.
     """
     debt = max(0, -balance_kopecks)
     left = debt - min(debt, max(0, unbilled_kopecks))
@@ -71,9 +72,11 @@ def what_is_due(
     amount = debt if mode is BillingMode.PREPAID else left + sum(bill.left_kopecks for bill in unpaid)
     if not amount:
         return Due(amount_kopecks=0, due_on=None, overdue_kopecks=0, overdue_days=0, unpaid=())
+    if mode is BillingMode.PREPAID:
+        return Due(amount_kopecks=amount, due_on=today, overdue_kopecks=0, overdue_days=0, unpaid=tuple(unpaid))
     return Due(
         amount_kopecks=amount,
-        due_on=today if mode is BillingMode.PREPAID else earliest,
+        due_on=earliest,
         overdue_kopecks=late,
         overdue_days=max(0, (today - earliest).days),
         unpaid=tuple(unpaid),

@@ -28,7 +28,8 @@ class NextAutopay:
 
 @dataclass(frozen=True, slots=True)
 class MonthOfAccount:
-    """One account of the summary. `due_on` is the last day to pay what is due, when anything is."""
+    """One account of the summary. `due_on` is the last day to pay what is due, when anything is. `pays_itself`: autopay pays all
+    of it in time; the letter alone says so, it is not kept."""
 
     account_id: int
     charged_kopecks: int
@@ -37,6 +38,7 @@ class MonthOfAccount:
     due_kopecks: int
     due_on: date | None
     autopay: NextAutopay | None
+    pays_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,16 @@ def foresee(*, account_id: int, balance_kopecks: int, charge_kopecks: int, charg
     return Foreseen(NoticeEvent.DAYS_LEFT, f"days:{account_id}:{charge_on}:{step}", days)
 
 
+def payer_facts(account_id: int, balance_kopecks: int, by_autopay: Mapping[int, date | None]) -> dict[str, Any]:
+    """What a notice of a bill says of its payment: what is on the account, and whether autopay will pay it, and when."""
+    on = by_autopay.get(account_id)
+    return {
+        "balance_kopecks": balance_kopecks,
+        "autopay": account_id in by_autopay,
+        "autopay_on": on and on.isoformat(),
+    }
+
+
 # --- where to go ----------------------------------------------------------------------------------------
 _SCREENS = {
     NoticeEvent.LOW_BALANCE: "pay",

@@ -22,7 +22,7 @@ from models import (
     Notice,
 )
 from rules.autopay import next_retry_on
-from rules.terms import AccountStatus, AutopayResult, AutopayState, NoticeEvent, Right
+from rules.terms import AccountStatus, AutopayAmount, AutopayResult, AutopayState, NoticeEvent, Right
 from seed.world import World
 
 LATELY = timedelta(days=62)
@@ -60,6 +60,17 @@ Told = tuple[int, NoticeEvent, int, str, dict[str, Any], datetime]
 
 
 def _bills(connection: sa.Connection, since: date) -> list[Told]:
+    paid_on = (  # by whatever pays all that is due
+        sa.select(sa.func.min(col(AutopayRun.due_on)))
+        .join(AutopayRule, col(AutopayRule.id) == col(AutopayRun.rule_id))
+        .where(
+            col(AutopayRun.billing_account_id) == col(Bill.billing_account_id),
+            col(AutopayRun.due_on).between(col(Bill.issued_on), col(Bill.due_on)),
+            col(AutopayRun.result) == AutopayResult.SUCCEEDED,
+            col(AutopayRule.amount_kind) == AutopayAmount.DUE,
+        )
+        .scalar_subquery()
+    )
     rows = connection.execute(
         sa.select(
             col(Attachment.customer_id),
@@ -69,6 +80,7 @@ def _bills(connection: sa.Connection, since: date) -> list[Told]:
             col(Bill.total_kopecks),
             col(Bill.issued_on),
             col(Bill.due_on),
+            paid_on,
         )
         .join(Attachment, col(Attachment.billing_account_id) == col(Bill.billing_account_id))
         .where(
@@ -84,10 +96,11 @@ def _bills(connection: sa.Connection, since: date) -> list[Told]:
             NoticeEvent.BILL,
             account_id,
             f"bill:{bill_id}",
-            {"bill_id": bill_id, "number": number, "amount_kopecks": total, "due_on": due_on.isoformat()},
+            {"bill_id": bill_id, "number": number, "amount_kopecks": total, "due_on": due_on.isoformat()}
+            | ({"autopay": True, "autopay_on": autopay_on.isoformat()} if autopay_on else {}),
             _at(issued_on),
         )
-        for customer_id, account_id, bill_id, number, total, issued_on, due_on in rows
+        for customer_id, account_id, bill_id, number, total, issued_on, due_on, autopay_on in rows
     ]
 
 

@@ -6,12 +6,27 @@ tests use `speaking()`.
 """
 
 from texts.catalogue import has_text, keys, language, set_language_source, speaking, t, tn
-from texts.formats import as_typed, day, days_between, moment, money, month, number, percent, phone, points
+from texts.formats import (
+    account_number,
+    as_typed,
+    card_number,
+    day,
+    days_between,
+    moment,
+    money,
+    month,
+    number,
+    percent,
+    phone,
+    points,
+)
 from texts.refusals import sentence
 from texts.safe import md
 
 __all__ = [
+    "account_number",
     "as_typed",
+    "card_number",
     "day",
     "days_between",
     "has_text",

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
 
+from rules.numbers import format_account_number
 from rules.terms import Language
 from texts.catalogue import language, t, tn
 
@@ -94,6 +95,16 @@ def phone(e164: str) -> str:
     """+79001234567 as +7 900 123-45-67."""
     digits = e164.removeprefix("+7")
     return f"+7{NO_BREAK}{digits[:3]}{NO_BREAK}{digits[3:6]}-{digits[6:8]}-{digits[8:]}" if len(digits) == 10 else e164
+
+
+def account_number(number: str) -> str:
+    """A stored number of an account for reading aloud, not to be broken: «123 456 789 0»."""
+    return format_account_number(number).replace(" ", NO_BREAK)
+
+
+def card_number(brand: str, last_four: str) -> str:
+    """A card as people know it, not to be broken: «МИР ·· 4417». There is nothing in it to escape."""
+    return f"{t(f'brand.{brand}')} ·· {last_four}".replace(" ", NO_BREAK)
 
 
 def account_title(service: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from rules.notices import DAYS_LEFT
 from rules.terms import AutopayAmount, Language, NoticeEvent
 from texts.catalogue import has_text, language, t
-from texts.formats import NO_BREAK, day, days_between, money, month, points
+from texts.formats import card_number, day, days_between, money, month, points
 
 Facts = Mapping[str, Any]
 
@@ -85,12 +85,23 @@ def _order_done(facts: Facts, _: bool) -> Written:
 
 
 def _bill(facts: Facts, prepaid: bool) -> Written:
-    said = {
-        "number": facts["number"],
-        "sum": money(facts["amount_kopecks"], exact=False),
-        "day": _day(facts["due_on"]),
-    }
-    return ("bill.prepaid" if prepaid else "bill"), said
+    """A bill, and who will pay it or has; what a prepaid account was charged, and whether its balance is to be raised."""
+    balance = facts.get("balance_kopecks")
+    if facts.get("autopay"):
+        then, on = "autopay", facts.get("autopay_on")
+    elif prepaid:
+        then, on = ("top_up" if (balance or 0) < 0 else "nothing"), None
+    elif balance is None or balance < 0:
+        then, on = "pay", facts["due_on"]
+    else:
+        then, on = ("autopaid" if facts.get("autopaid") else "paid"), None
+    name = "bill.prepaid" if prepaid else "bill"
+    then = t(
+        f"notices.{name}.{then}_on" if then == "autopay" and on else f"notices.{name}.{then}",
+        day=_day(on) if on else "",
+        missing=money(max(0, -(balance or 0)), exact=False),
+    )
+    return name, {"number": facts["number"], "sum": money(facts["amount_kopecks"], exact=False), "then": then}
 
 
 def _monthly(facts: Facts, _: bool) -> Written:
@@ -107,8 +118,7 @@ def _day(iso: str) -> str:
 
 
 def _card(facts: Facts) -> str:
-    brand = t(f"brand.{facts['card_brand']}")
-    return f"{brand} •• {facts['last_four']}".replace(" ", NO_BREAK)
+    return card_number(facts["card_brand"], facts["last_four"])
 
 
 _WRITERS = {

@@ -230,7 +230,7 @@ def test_a_crash_in_the_middle_loses_nothing_and_doubles_nothing(db: sa.Engine):
         ids = [Contracts(session).contract(mode).id for mode in (PREPAID, POSTPAID) * 5]
     assert bill_due(ON_THE_FIRST, most=4) == 4
     done = everything()
-    for line in ("block(db, owing=owing, ", "post_charges(db, charges=ahead, ", "_issue(db, [visit for"):
+    for line in ("block(db, owing=owing, ", "post_charges(db, charges=ahead, ", "issued = _issue(db, [visit for"):
         with planted("actions.billing", line, f"raise KeyboardInterrupt; {line}"), pytest.raises(KeyboardInterrupt):
             bill_due(ON_THE_FIRST, most=4)
         assert everything() == done, "a batch is done or not begun"
@@ -317,7 +317,8 @@ def test_a_bill_is_told_to_those_who_asked_for_it_and_to_nobody_else(db: sa.Engi
     (bill,) = bills_of(account_id)
     assert (notice.customer_id, notice.billing_account_id, notice.key) == (wanted, account_id, f"bill:{bill.id}")
     assert (notice.in_cabinet, notice.by_email) == (True, True)
-    assert notice.facts == {"bill_id": bill.id, "number": bill.number, "amount_kopecks": 30_000, "due_on": "2026-06-20"}
+    of_bill = {"bill_id": bill.id, "number": bill.number, "amount_kopecks": 30_000, "due_on": "2026-06-20"}
+    assert notice.facts == of_bill | {"balance_kopecks": -30_000, "autopay": False, "autopay_on": None}
 
 
 def test_a_charge_that_takes_a_balance_under_a_threshold_makes_its_autopay_rule_due(db: sa.Engine):

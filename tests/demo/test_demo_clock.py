@@ -24,10 +24,11 @@ from models import AutopayRun, Bill, ClockMove, Customer, DemoClock, LoginSessio
 from queries.demo_clock import latest_move, what_happened
 from rules.demo_clock import MOMENTS, TIME_ZONE, moments, target
 from rules.refusals import ClockIsMoving, DemoOnly
-from rules.terms import ClockStep, MoveState
+from rules.terms import AutopayResult, ClockStep, MoveState
 from seed.reset import reset
 from settings import settings
 from tests.conftest import as_in_production
+from tests.money.world import World
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,7 +108,7 @@ def test_to_the_next_billing_day_bills_come_and_autopay_runs_and_the_books_agree
     assert issued > 50
     assert ran > 0
     assert move.report["bills"] == issued
-    assert sum(move.report[name] for name in ("autopay_done", "autopay_declined", "autopay_skipped")) == ran
+    assert sum(move.report[name] for name in ("autopay_done", "autopay_declined", "autopay_unneeded", "autopay_skipped")) == ran
     assert move.report["letters"] > 0
 
 
@@ -261,3 +262,22 @@ def test_a_move_that_was_killed_in_the_middle_is_gone_on_with(demo: sa.Engine):
     assert (standing().state, standing().lived_until_at) == (MoveState.DONE, begun.to_at)
     with reading() as db:
         assert faults(db.connection()) == []
+
+
+def test_autopay_that_was_held_up_is_told_apart_from_autopay_that_was_not_needed(db: sa.Engine):
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    with transaction() as session:
+        world = World(session)
+        person = world.person()
+        account = world.account(person)
+        rule = world.rule(person, account, world.card(person))
+        for attempt, reason in enumerate(("nothing_due", "ceiling_reached", "account_suspended"), start=1):
+            session.add(
+                AutopayRun(
+                    rule_id=rule.id, billing_account_id=account.id, period="2026-11", attempt=attempt, due_on=now.date(),
+                    ran_at=now, result=AutopayResult.SKIPPED, reason=reason,
+                )
+            )  # fmt: skip
+    with reading() as session:
+        happened = what_happened(session, since=now - timedelta(days=1), until=now)
+    assert (happened["autopay_unneeded"], happened["autopay_skipped"]) == (1, 2)

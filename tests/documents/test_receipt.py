@@ -89,7 +89,7 @@ def test_a_receipt_has_each_sum_the_card_and_the_moment_where_the_payer_lives(db
         assert said(f"{t('documents.receipt.fee')} {money(0, exact=False)}") in lines
     # Six in the morning of the next day in Vladivostok.
     assert any("2026, 06:05 (UTC+10)" in line and line.startswith("2 ") for line in lines)
-    assert "•• 4417" in text
+    assert "·· 4417" in text
     assert "2f1d-77" in text
     assert operator().legal_name in text
     assert f"{operator().inn}" in text

@@ -2,6 +2,8 @@
 
 import ast
 import re
+from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 
 import pytest
@@ -13,15 +15,20 @@ from texts import keys, sentence, speaking
 
 ROOT = Path(__file__).parents[2]
 RU, EN = keys(Language.RU), keys(Language.EN)
+ROOMS = ("portal.py", "app.py", "pages", "ui", "routes", "actions", "queries", "jobs", "texts", "documents")
 FACT = re.compile(r"\{(\w+)\}")
+
+
+def _files(room: str) -> list[Path]:
+    place = ROOT / room
+    return [place] if place.is_file() else sorted(place.rglob("*.py"))
 
 
 def _said_in_code() -> set[tuple[str, str]]:
     """Keys written out in calls, with the file they are in."""
     found = set()
-    for room in ("portal.py", "app.py", "pages", "ui", "routes", "actions", "queries", "jobs", "texts"):
-        place = ROOT / room
-        for file in [place] if place.is_file() else sorted(place.rglob("*.py")):
+    for room in ROOMS:
+        for file in _files(room):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"t", "tn", "toast"}:
                     first = node.args[0] if node.args else None
@@ -37,6 +44,39 @@ def _said_in_code() -> set[tuple[str, str]]:
     return found
 
 
+def _said_of_terms() -> set[tuple[str, str]]:
+    """Keys made from each word of a term, as `t(f"right.{right.value}") for right in Right`, with the file they are in."""
+    found = set()
+    for file in (file for room in ROOMS for file in _files(room)):
+        for loop in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(loop, ast.For):
+                sources = [(loop.target, loop.iter)]
+            elif isinstance(loop, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+                sources = [(source.target, source.iter) for source in loop.generators if not source.ifs]
+            else:
+                continue
+            for target, over in sources:
+                term = getattr(terms, over.id, None) if isinstance(over, ast.Name) else None
+                if isinstance(term, type) and issubclass(term, Enum):
+                    keys_of_it = {key for word in term for key in _made_of(loop, f"{ast.unparse(target)}.value", word.value)}
+                    found |= {(key, file.relative_to(ROOT).as_posix()) for key in keys_of_it}
+    return found
+
+
+def _made_of(loop: ast.AST, name: str, word: str) -> Iterator[str]:
+    """The keys in calls within a loop that are made of `name` and of nothing else that changes, with the word in its place."""
+    for node in ast.walk(loop):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"t", "tn"} and node.args:
+            parts = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else []
+            said = [
+                part.value if isinstance(part, ast.Constant) else word if ast.unparse(part.value) == name else None
+                for part in parts
+                if isinstance(part, ast.Constant | ast.FormattedValue)
+            ]
+            if said and None not in said:
+                yield "".join(str(piece) for piece in said)
+
+
 def _all_refusals(of: type[Refusal] = Refusal) -> list[type[Refusal]]:
     return [kind for sub in of.__subclasses__() for kind in (sub, *_all_refusals(sub))]
 
@@ -47,6 +87,11 @@ def test_both_catalogues_have_the_same_keys():
 
 @pytest.mark.parametrize(("key", "file"), sorted(_said_in_code()))
 def test_every_text_the_code_says_is_in_the_catalogues(key: str, file: str):
+    assert key in RU, f"{file} says {key}"
+
+
+@pytest.mark.parametrize(("key", "file"), sorted(_said_of_terms()))
+def test_every_word_of_a_term_that_the_code_goes_through_is_in_the_catalogues(key: str, file: str):
     assert key in RU, f"{file} says {key}"
 
 

@@ -30,6 +30,7 @@ from rules.terms import (
 )
 from tests.money.autopay_home import Home, agree, balance, charged, runs, the_rule, told
 from tests.money.bank import saved
+from texts import account_number
 
 
 @pytest.fixture
@@ -193,6 +194,8 @@ def test_a_success_brings_points_a_notice_and_one_letter(home: Home):
         points = db.exec(select(sa.func.sum(BonusEntry.points)).where(col(BonusEntry.customer_id) == home.anna_id)).one()
         letters = db.exec(select(Message.about, Message.recipient, Message.document)).all()
         payment = db.exec(select(Payment)).one()
+        body = db.exec(select(Message.body)).one()
+        assert f"({account_number(db.get_one(BillingAccount, home.account_id).number)})" in body, "as every screen writes it"
     assert points == 26, "a point for 20 ₽, and 5 % more by autopay"
     assert [tuple(letter) for letter in letters] == [("autopay_receipt", "anna@kabinet.example", f"receipt/{payment.id}")]
     assert told() == [(NoticeEvent.AUTOPAY_DONE, None)]

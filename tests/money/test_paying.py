@@ -51,6 +51,7 @@ from rules.visitor import Visitor
 from settings import operator
 from tests.money.bank import balance, bank, erased, later, leaves, pays, receipts, saved, transfers
 from tests.money.world import World
+from texts import account_number
 
 _worlds = count(1)
 
@@ -125,6 +126,8 @@ def test_a_card_typed_at_the_bank_pays_and_everything_that_belongs_to_it_happens
     assert moved() == [(payer.one, TransferCode.TOP_UP, 50_000)]
     with reading() as db:
         assert receipts(db) == [f"receipt/{payment_id}"]
+        number = db.get_one(BillingAccount, payer.one).number
+        assert f"({account_number(number)})" in db.exec(select(Message.body)).one(), "as every screen writes it"
         assert [lot.granted for lot in db.exec(select(BonusLot))] == [50_000 // operator().bonus.kopecks_per_point]
         assert db.exec(select(SavedCard)).all() == [], "a card is kept only where that was asked for"
     assert agrees()

@@ -1,16 +1,21 @@
 """Every notice has words in both languages for whatever facts it is raised with."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 
-from rules.terms import DeclineReason, Language, NoticeEvent
+from documents.pdf import card_said
+from queries.cards import Card
+from rules.terms import CardBrand, DeclineReason, Language, NoticeEvent
 from texts import keys, speaking
 from texts.notices import notice_said
+from ui.widgets.autopay import card_name
 
 CARD = {"card_brand": "mir", "last_four": "4417"}
 LOW = {"balance_kopecks": 12_000, "charge_kopecks": 55_000, "charge_on": "2026-12-01", "days": 9}
 FAILED = {"amount_kopecks": 50_000, "reason": "insufficient_funds", "next_try_on": "2026-11-23", "paused": False}
+BILL = {"bill_id": 1, "number": "2610-00000001", "amount_kopecks": 55_000, "due_on": "2026-11-20"}
 KEPT = {"id": 1, "charged": 100, "paid": 50, "balance": -50, "due": 50, "due_on": "2026-12-20", "autopay": None}
 MONTH = {"month": "2026-10-01", "points": 1, "points_earned": 0, "accounts": [KEPT]}
 
@@ -34,7 +39,10 @@ CASES: list[tuple[NoticeEvent, dict[str, Any]]] = [
     (NoticeEvent.PROMISED_ENDS, {"amount_kopecks": 30_000, "on": "2026-11-25"}),
     (NoticeEvent.BLOCKED, {"debt_kopecks": 30_000, "on": "2026-11-01"}),
     (NoticeEvent.RESUMED, {"on": "2026-11-01"}),
-    (NoticeEvent.BILL, {"bill_id": 1, "number": "2610-00000001", "amount_kopecks": 55_000, "due_on": "2026-11-20"}),
+    (NoticeEvent.BILL, BILL),
+    *((NoticeEvent.BILL, BILL | {"balance_kopecks": balance, "autopay": autopay, "autopay_on": on, "autopaid": autopaid})
+      for balance in (-55_000, 0) for autopay, on in ((False, None), (True, None), (True, "2026-11-05"))
+      for autopaid in (False, True)),
     (NoticeEvent.MONTHLY, MONTH),
     (NoticeEvent.MONTHLY, MONTH | {"accounts": [KEPT | {"due": 0, "due_on": None}]}),
 ]  # fmt: skip
@@ -66,11 +74,22 @@ def test_a_person_reads_why_autopay_failed_and_what_comes_next():
     assert said.body == ("Списать 500\u00a0₽ не удалось. На карте не хватило денег. Попробуем ещё раз 23\u00a0ноября.")
 
 
+def test_a_notice_writes_a_card_as_every_screen_and_paper_does():
+    with speaking(Language.RU):
+        said = notice_said(NoticeEvent.CARD_EXPIRES, CARD | {"expires_on": "2026-12-31"})
+        shown = card_name(Card(1, CardBrand.MIR, "4417", date(2026, 12, 31), "", False))
+        printed = card_said((CardBrand.MIR, "4417"))
+    assert shown == printed == "МИР\u00a0··\u00a04417"
+    assert shown in said.title
+
+
 def test_a_prepaid_month_asks_for_no_money():
-    facts = {"bill_id": 1, "number": "2610-00000001", "amount_kopecks": 55_000, "due_on": "2026-11-20"}
+    facts = BILL
     with speaking(Language.RU):
         assert "Оплатите" in notice_said(NoticeEvent.BILL, facts, account="Дом").body
-        assert "Платить по нему не нужно" in notice_said(NoticeEvent.BILL, facts, account="Дом", prepaid=True).body
+        assert "Счёта к оплате нет." in notice_said(NoticeEvent.BILL, facts, account="Дом", prepaid=True).body
+        short = notice_said(NoticeEvent.BILL, facts | {"balance_kopecks": -90_000}, account="Дом", prepaid=True).body
+    assert short.endswith("Счёта к оплате нет, но баланс ниже нуля: пополните его на 900\u00a0₽.")
 
 
 def test_every_event_has_a_name_in_both_languages():

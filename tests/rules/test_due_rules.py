@@ -70,6 +70,11 @@ def test_a_prepaid_debt_is_due_today_in_full() -> None:
     assert (due.amount_kopecks, due.due_on) == (70_000, TODAY)
 
 
+def test_nothing_of_a_prepaid_debt_is_late() -> None:
+    due = _due(-130_000, mode=PREPAID)
+    assert (due.amount_kopecks, due.overdue_kopecks, due.overdue_days) == (130_000, 0, 0)
+
+
 SOME_BILLS = st.lists(st.integers(0, 200_000), max_size=6).map(
     lambda totals: [OpenBill(n, f"B-{n}", total, add_months(date(2025, 1, 20), n)) for n, total in enumerate(totals)]
 )

@@ -1,6 +1,6 @@
 """The rehearsal on the autopay screen: both kinds of trigger and none, for rules that run, stand still or are being set up."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -9,9 +9,12 @@ import sqlalchemy as sa
 import clock
 from db import transaction
 from rules.periods import month_start
+from rules.rehearsal import Rehearsal
 from rules.terms import AutopayState, AutopayTrigger, Language, Right
 from tests.driver import Screen, open_screen
 from tests.money.world import World
+from texts import speaking
+from ui.widgets.autopay_rehearsal import Way, difference
 
 
 class Home:
@@ -110,3 +113,46 @@ def test_the_form_rehearses_what_is_being_set_up_while_the_fields_change(home: H
     screen.app.text_input(key="autopay_amount").set_value("900")
     screen.run()
     assert "При балансе меньше 300\u00a0₽ — по 900\u00a0₽" in screen.says
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_the_form_says_that_the_first_payment_is_today(home: Home, language: Language):
+    screen = home.screen(language, rule="new", account=str(home.mobile.id))
+    screen.app.segmented_control(key="autopay_trigger").set_value(AutopayTrigger.MONTHLY)
+    screen.run()
+    today = clock.today("Europe/Moscow")
+    screen.app.selectbox(key="autopay_day").set_value(today.day)
+    screen.run()
+    assert ("Первый платёж — сегодня: " if language is Language.RU else "First payment: today, ") in screen.says
+    screen.app.selectbox(key="autopay_day").set_value(today.day - 1 or 2)
+    screen.run()
+    assert ("сегодня: " if language is Language.RU else "payment: today, ") not in screen.says
+    rule_id = home.rule(day_of_month=today.day)
+    said = home.screen(language, rule=str(rule_id)).says
+    assert ("Ближайший платёж — " if language is Language.RU else "Next payment: ") in said
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((0, 37_000), "но эти деньги останутся на счёте"),
+        ((-37_000, 0), "на столько же меньше останется долг"),
+        ((-60_000, -23_000), "на столько же меньше останется долг"),
+        ((-20_000, 17_000), "часть закроет долг, остальное будет на счёте"),
+    ],
+)
+@pytest.mark.parametrize("dearer_first", [True, False])
+def test_what_one_way_takes_more_stays_on_the_account_or_has_paid_a_debt(ends: tuple[int, int], said: str, dearer_first: bool):
+    def way(name: str, ends_with: int) -> Way:
+        on = date(2026, 12, 1)
+        seen = Rehearsal(
+            events=(), payments=1, paid_kopecks=300_000 + ends_with, charged_kopecks=200_000, lowest_kopecks=-123_000,
+            lowest_on=on, below_zero_from=on, below_zero_until=None, blocked_on=None, ends_with_kopecks=ends_with,
+        )  # fmt: skip
+        return Way("now", name, name, (), seen)
+
+    ways = [way("Дешевле", ends[0]), way("Дороже", ends[1])]
+    with speaking(Language.RU):
+        told = difference(ways[::-1] if dearer_first else ways)
+    assert "Способ «Дороже» возьмёт с карты на 370\u00a0₽ больше" in told
+    assert said in told

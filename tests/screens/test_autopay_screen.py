@@ -421,6 +421,20 @@ def test_the_hour_is_the_accounts_and_its_place_is_named_to_who_lives_elsewhere(
     assert "09:00 по Новосибирску: спишем" in home.screen().says
 
 
+def test_a_balance_that_is_low_already_is_not_said_to_become_so(home: Home):
+    """It paid today and was not enough; the next turn is tomorrow."""
+    with transaction() as db:
+        world = World(db)
+        world.number = 300
+        quiet = world.account(home.anna)
+        quiet.billed_on = month_start(clock.today())
+        world.pay(quiet, 8_000, clock.now(), payer=None)
+        tomorrow = clock.today("Europe/Moscow") + timedelta(days=1)
+        due_at = datetime.combine(tomorrow, time(6), UTC)
+        world.rule(home.anna, quiet, home.card, trigger=AutopayTrigger.THRESHOLD, due_at=due_at, due_period=f"{tomorrow}")
+    assert "баланс 80\u00a0₽, меньше 300\u00a0₽, поэтому спишем 500\u00a0₽" in home.screen().says
+
+
 def test_all_runs_are_there_page_by_page(home: Home):
     rule_id = home.rule()
     for ago in range(1, 24):

@@ -14,6 +14,7 @@ from pages import SCREENS, screens_for
 from rules.terms import Channel, Language, MessageState, Role
 from tests.driver import Screen, open_screen
 from texts import has_text, md, speaking, t
+from texts import keys as texts_of
 from ui.widgets.background import job_name
 
 
@@ -63,6 +64,35 @@ def test_every_job_has_a_name_that_people_understand(language: Language):
     with speaking(language):
         assert [job.name for job in JOBS if not has_text(f"background.job.{job.name}")] == []
         assert job_name("gone_since") == "gone\\_since"
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_what_is_done_along_with_other_work_or_leaves_no_record_is_not_said_to_have_had_nothing_to_do(
+    seeded_db: sa.Engine, language: Language
+):
+    now = clock.now()
+    with transaction() as db:
+        db.add(JobRun(job="billing", key="x", started_at=now, finished_at=now, items=501))
+    screen = open_screen("background", persona="administrator", language=language)
+    with speaking(language):
+        told = {
+            said.value.split("**")[1]: said.value
+            for said in screen.app.markdown
+            if said.value.startswith("**") and "  \n" in said.value
+        }
+        nothing = t("background.nothing_yet")
+        assert nothing in told[job_name("closing")]
+        for job in ("blocking", "resuming", "figures", "lived"):
+            assert nothing not in told[job_name(job)]
+    counted = "рассчитан 501 лицевой счёт" if language is Language.RU else "501 accounts gone through"
+    assert counted in screen.says, "accounts, of which some have no bill"
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_the_own_words_of_a_job_belong_to_a_job_that_there_is(language: Language):
+    jobs = {job.name for job in JOBS}
+    own = {key.split(".")[-1] for key in texts_of(language) if key.startswith(("background.nothing_yet.", "background.done."))}
+    assert own <= jobs
 
 
 @pytest.mark.parametrize("language", list(Language))

@@ -180,7 +180,7 @@ def test_a_prepaid_account_has_a_statement_and_nothing_to_pay(demo: sa.Engine, l
     assert "bills_pay" not in [button.key for button in screen.app.button]
     russian = language is Language.RU
     assert ("Счёт-отчёт" if russian else "Statement of charges") in screen.says
-    assert ("платить не нужно" if russian else "nothing to pay") in screen.says
+    assert ("счёта к оплате нет" if russian else "no bill to pay") in screen.says
 
 
 def test_others_bills_and_accounts_in_the_address_are_ignored(demo: sa.Engine):

@@ -16,7 +16,7 @@ from rules.due import Due, Runway
 from rules.terms import AccountStatus, AutopayState, BillingMode, Language, Right, ServiceKind
 from tests.driver import Screen, customer_of, open_screen, visitor_of
 from texts import money, number, speaking
-from ui.widgets.home import Concern, concerns, outlook
+from ui.widgets.home import Concern, badge, concerns, outlook
 
 TODAY = date(2026, 11, 22)
 
@@ -186,7 +186,7 @@ def test_what_falls_due_later_is_no_news():
     ],
 )
 def test_an_autopay_that_comes_in_time_silences_the_warning_a_later_one_does_not(standing: AutopayStanding, quiet: bool):
-    assert (said(a_card(due=owes(3), autopay=standing)) == []) is quiet
+    assert (said(a_card(due=owes(3), autopay=standing, mode=BillingMode.POSTPAID)) == []) is quiet
     assert (said(a_card(runway=runs_out_in(3), autopay=standing)) == []) is quiet
 
 
@@ -197,6 +197,18 @@ def test_an_overdue_account_is_urgent_whatever_else():
     assert "уже 4 дня" in concern.text
     (english,) = said(a_card(due=late), language=Language.EN)
     assert "overdue for 4 days" in english.text
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_of_a_prepaid_balance_below_zero_it_is_said_what_is_missing_and_not_that_a_bill_is_late(language: Language):
+    below = a_card(due=owes(0), balance_kopecks=-70_000)
+    (concern,) = said(below, language=language)
+    assert concern.urgent
+    assert ("не хватает 700\u00a0₽" if language is Language.RU else "₽700 is missing") in concern.text
+    with speaking(language):
+        assert badge(below)[0] == ("Ниже нуля" if language is Language.RU else "Below zero")
+        assert outlook(below, TODAY) == ("Не хватает 700\u00a0₽" if language is Language.RU else "₽700 is missing")
+    assert said(a_card(due=owes(0), autopay=AutopayStanding(AutopayState.ACTIVE, watches=True))) == []
 
 
 def test_a_paused_autopay_is_announced_and_leads_to_autopay():

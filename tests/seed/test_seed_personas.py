@@ -271,3 +271,20 @@ def test_the_newcomer_finds_the_number_of_the_contract_in_a_letter(demo: Demo) -
     account = demo.one("SELECT * FROM billing_account WHERE holder_id = ?", demo.customer("newcomer")["id"])
     letter = demo.one("SELECT * FROM message WHERE recipient = ? AND about = 'contract.opened'", account["contact_email"])
     assert account["number"] in letter["body"].replace(" ", "")
+
+
+def test_nobody_was_asked_to_pay_a_bill_that_autopay_has_paid(demo: Demo) -> None:
+    paid = demo.rows.execute(
+        "SELECT notice.facts, run.due_on FROM notice JOIN autopay_run run USING (billing_account_id)"
+        " JOIN autopay_rule rule ON rule.id = run.rule_id"
+        " WHERE notice.event = 'bill' AND run.result = 'succeeded' AND rule.amount_kind = 'due'"
+    ).fetchall()
+    told = [(json.loads(facts), due_on) for facts, due_on in paid]
+    told = [(facts, due_on) for facts, due_on in told if facts["number"][:4] == _month_before(due_on)]
+    assert told
+    assert all(facts["autopay"] and facts["autopay_on"] == due_on for facts, due_on in told)
+
+
+def _month_before(day: str) -> str:
+    """The month of the bill that is paid on that day, as its number begins."""
+    return (date.fromisoformat(day).replace(day=1) - timedelta(days=1)).strftime("%y%m")

@@ -15,8 +15,7 @@ from rules.autopay import RuleDraft
 from rules.rehearsal import DAYS, ForecastEvent, Rehearsal, StandingRule, rehearse
 from rules.terms import AccountStatus, AutopayAmount, AutopayResult, AutopayState, AutopayTrigger
 from settings import operator
-from texts import day, md, money, t, tn
-from texts.formats import NO_BREAK
+from texts import card_number, day, md, money, t, tn
 from ui.widgets.account import account_name
 from ui.widgets.names import told_apart
 
@@ -68,8 +67,8 @@ def back() -> None:
 
 # --- what a rule is -----------------------------------------------------------------------------------------
 def card_name(card: Card) -> str:
-    """A card as people know it, in one piece; there is nothing in it to escape."""
-    return f"{t(f'brand.{card.brand.value}')} ·· {card.last_four}".replace(" ", NO_BREAK)
+    """A card as people know it."""
+    return card_number(card.brand.value, card.last_four)
 
 
 def card_names(cards: Sequence[Card]) -> dict[int, str]:
@@ -137,7 +136,8 @@ def what_next(rule: Rule, known: Outlook, time_zone: str) -> str:
         return tn("autopay.ahead.quiet", DAYS, threshold=threshold) if _by_threshold(rule) else t("autopay.ahead.nothing")
     event = ahead[0]
     when = _when(rule, event.on, known.today, time_zone)
-    return f"{_capital(when)}: {_why(rule.draft, event, is_now=event.on == known.today)}"
+    is_now = event.on == known.today or event.balance_before_kopecks == known.account.balance_kopecks
+    return f"{_capital(when)}: {_why(rule.draft, event, is_now=is_now)}"
 
 
 def _why(draft: RuleDraft, event: ForecastEvent, *, is_now: bool) -> str:

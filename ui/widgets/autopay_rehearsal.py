@@ -154,6 +154,16 @@ def _day(on: date, known: Outlook) -> str:
     return day(on, this_year=known.today.year)
 
 
+def first_payment(way: Way, known: Outlook, *, is_new: bool) -> str | None:
+    """When the rule that is being set up, the last of the way's, pays first, and how much; None when it has nothing to pay."""
+    place = len(way.rules) - 1
+    event = next((event for event in way.seen.events if event.kind == "autopay" and event.rule == place), None)
+    if event is None:
+        return None
+    when = t("autopay.first.today") if event.on == known.today else _day(event.on, known)
+    return t("autopay.first.new" if is_new else "autopay.first.next", when=when, sum=_about(event.amount_kopecks))
+
+
 def difference(ways: Sequence[Way]) -> str:
     """What it makes in roubles whether the first or the second way is taken."""
     first, second = ways[0].seen, ways[1].seen
@@ -166,7 +176,12 @@ def difference(ways: Sequence[Way]) -> str:
         return t("autopay.rehearsal.difference_only", way=dearer.name, more=_about(abs(more)))
     if abs(more) < A_ROUBLE:
         return t("autopay.rehearsal.same", charged=charged)
-    return t("autopay.rehearsal.difference", charged=charged, way=dearer.name, more=_about(abs(more)))
+    # What more is taken is on the account at the end, or has paid a debt that the other way leaves.
+    cheaper = second if more > 0 else first
+    what = "difference"
+    if cheaper.ends_with_kopecks <= -A_ROUBLE:
+        what = "difference_debt" if dearer.seen.ends_with_kopecks < A_ROUBLE else "difference_part"
+    return t(f"autopay.rehearsal.{what}", charged=charged, way=dearer.name, more=_about(abs(more)))
 
 
 def _title(way: Way, known: Outlook) -> str:
@@ -189,6 +204,9 @@ def show_rehearsal(known: Outlook, *, draft: RuleDraft | None = None, rule_id: i
     ways = ways_of(known, draft=draft, rule_id=rule_id, resumed=resumed)
     if known.account.status is not AccountStatus.ACTIVE:
         st.info(t(f"autopay.rehearsal.{known.account.status.value}"), icon=":material/info:")
+    first = None if draft is None or resumed else first_payment(ways[0], known, is_new=not rule_id)
+    if first is not None:
+        st.markdown(f":material/event: **{first}**")
     show_balance(known, ways)
     if len(ways) > 2:
         st.markdown(difference(ways))

@@ -110,14 +110,20 @@ def show_work(jobs: Sequence[tuple[str, str]]) -> None:
 def _job(name: str, cron: str, run: LastRun | None, visitor: Visitor, now: datetime) -> list[str]:
     said = [f"**{job_name(name)}**", f":small[:gray[{_schedule(cron, visitor, now)}]]"]
     if run is None:
-        said.append(f":small[:gray[{t('background.nothing_yet')}]]")
+        said.append(f":small[:gray[{t(_of_job('background.nothing_yet', name))}]]")
     elif run.trouble:
         failed = t("background.failed_at", moment=_time(run.started_at, visitor, now))
         said.append(f":small[:red[:material/error: {failed}]]")
     else:
-        done = tn("background.done", run.items, moment=_time(run.started_at, visitor, now))
+        done = tn(_of_job("background.done", name), run.items, moment=_time(run.started_at, visitor, now))
         said.append(f":small[{done}]")
     return said
+
+
+def _of_job(key: str, job: str) -> str:
+    """The words of a job where it has its own: what it counts; why there is no record of it."""
+    own = f"{key}.{job}"
+    return own if has_text(own) else key
 
 
 def _schedule(cron: str, visitor: Visitor, now: datetime) -> str:

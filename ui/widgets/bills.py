@@ -45,6 +45,8 @@ def state(bill: BillRow, mode: BillingMode) -> tuple[str, Colour, str]:
     """Whether a bill is paid: text, colour, icon."""
     if not bill.left_kopecks:
         return t("bills.state.charged" if mode is BillingMode.PREPAID else "bills.state.paid"), "green", ":material/check_circle:"
+    if mode is BillingMode.PREPAID:
+        return t("bills.state.owed"), "orange", ":material/schedule:"
     if bill.is_overdue:
         return t("bills.state.overdue"), "red", ":material/error:"
     return t("bills.state.to_pay"), "orange", ":material/schedule:"

@@ -45,6 +45,11 @@ def is_short(card: AccountCard) -> bool:
     return last.days_left <= SOON_DAYS and not (card.autopay and card.autopay.covers(last.until_on))
 
 
+def is_below(card: AccountCard) -> bool:
+    """The balance of a prepaid account is below zero: nothing is late, but it will not go on like that."""
+    return card.mode is BillingMode.PREPAID and card.due.amount_kopecks > 0
+
+
 def concerns(summary: HomeSummary, today: date) -> Iterator[Concern]:
     """What needs attention, of each account the worst."""
     horizon = today + timedelta(days=SOON_DAYS)
@@ -58,6 +63,9 @@ def concerns(summary: HomeSummary, today: date) -> Iterator[Concern]:
         elif due.overdue_kopecks:
             text = tn("home.is_overdue", due.overdue_days, name=name, sum=sum_)
             yield Concern(True, text, ":material/error:", *help_, card.account_id)
+        elif is_below(card):
+            if not (card.autopay and card.autopay.covers(horizon)):
+                yield Concern(True, t("home.is_below", name=name, sum=sum_), ":material/error:", *help_, card.account_id)
         elif card.autopay is not None and card.autopay.state is AutopayState.PAUSED:
             text = t("home.autopay_paused", name=name)
             yield Concern(False, text, ":material/sync_problem:", "autopay", "home.look_at_autopay", card.account_id)
@@ -88,6 +96,8 @@ def totals(summary: HomeSummary, today: date) -> None:
         note = f":green[{t('home.nothing_due')}]"
         if summary.overdue_kopecks:
             note = f":red[:material/error: {t('home.of_it_overdue', sum=money(summary.overdue_kopecks, exact=False))}]"
+        elif summary.due_kopecks and all(is_below(card) for card in summary.accounts if card.due.amount_kopecks):
+            note = f":red[:material/error: {t('home.below')}]"
         elif summary.due_on:
             note = f":orange[:material/schedule: {t('home.until', day=day(summary.due_on, this_year=today.year))}]"
         figure(t("home.due"), money(summary.due_kopecks), note)
@@ -117,6 +127,8 @@ def badge(card: AccountCard) -> tuple[str, Colour, str]:
     if card.status is AccountStatus.ACTIVE:
         if card.due.overdue_kopecks:
             return t("home.badge_overdue"), "red", ":material/error:"
+        if is_below(card):
+            return t("home.badge_below"), "red", ":material/error:"
         if card.due.amount_kopecks:
             return t("home.badge_due"), "orange", ":material/schedule:"
         if is_short(card):
@@ -130,6 +142,8 @@ def outlook(card: AccountCard, today: date) -> str:
         return t("home.suspended_since", day=day(card.status_since_on, this_year=today.year))
     if card.due.overdue_kopecks:
         said = t("home.overdue_for", days=days_between(card.due.overdue_days))
+    elif is_below(card):
+        said = t("home.lacks", sum=money(card.due.amount_kopecks, exact=False))
     elif card.due.amount_kopecks and card.due.due_on:
         said = t("home.pay_until", day=day(card.due.due_on, this_year=today.year))
     elif card.mode is BillingMode.PREPAID and card.runway.days_left is not None:

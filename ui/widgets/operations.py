@@ -17,7 +17,7 @@ from rules.numbers import format_account_number
 from rules.periods import add_months, months_between
 from rules.terms import Language, PaymentState, TransferCode
 from rules.visitor import Visitor
-from texts import language, md, moment, money, month, speaking, t
+from texts import card_number, language, md, moment, money, month, speaking, t
 from ui.widgets import address
 from ui.widgets.account import account_name
 from ui.widgets.names import told_apart
@@ -260,7 +260,9 @@ def what(row: Operation) -> str:
     """What an operation was, in words; plain text."""
     if row.code is TransferCode.TOP_UP:
         said = t(f"payments.top_up.{row.method.value if row.method else 'other'}")
-        return said if row.card_last_four is None else f"{said} {t(f'brand.{row.card_brand}')} ·· {row.card_last_four}"
+        if row.card_brand is None or row.card_last_four is None:
+            return said
+        return f"{said} {card_number(row.card_brand, row.card_last_four)}"
     if row.product:
         return t(f"payments.{row.code.value}", product=row.product)
     if row.code is TransferCode.REFUND and row.reason:

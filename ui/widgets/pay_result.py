@@ -8,7 +8,7 @@ from db import reading
 from queries.paying import PaymentView, payment_view
 from rules.terms import PaymentState
 from rules.visitor import Visitor
-from texts import md, moment, money, t, tn
+from texts import card_number, md, moment, money, t, tn
 from ui.widgets.account import account_title
 from ui.widgets.pay_form import forget
 from ui.widgets.paying import leaves, to_the_bank
@@ -118,7 +118,7 @@ def _method(seen: PaymentView) -> str:
     if seen.card is None:
         return ""
     brand, last_four = seen.card
-    return f"{t(f'brand.{brand.value}')} ·· {last_four}"
+    return card_number(brand.value, last_four)
 
 
 def _anew(seen: PaymentView) -> None:

@@ -22,8 +22,7 @@ from rules.refusals import (
 from rules.terms import Language, PaymentMethod, PaymentState
 from rules.visitor import Visitor
 from settings import operator
-from texts import as_typed, md, moment, money, points, speaking, t, tn
-from texts.formats import NO_BREAK
+from texts import as_typed, card_number, md, moment, money, points, speaking, t, tn
 from ui.widgets.account import ICONS, Colour
 from ui.widgets.address import number_in
 from ui.widgets.feedback import refuse, refused_here, toast, wrong_here
@@ -198,7 +197,7 @@ def _method(row: FoundPayment) -> str:
 
 def _card(row: FoundPayment) -> str:
     brand, last_four = row.card or (None, "")
-    return "" if brand is None else f"{t(f'brand.{brand.value}')} ·· {last_four}".replace(" ", NO_BREAK)
+    return "" if brand is None else card_number(brand.value, last_four)
 
 
 def _state(row: FoundPayment) -> None:

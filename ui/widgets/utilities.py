@@ -10,8 +10,7 @@ from queries.utilities import BillerRow, Template, UtilityRow
 from rules.terms import BillerCategory, PaymentState
 from rules.utilities import due_period
 from rules.visitor import Visitor
-from texts import day, md, moment, money, month, t
-from texts.formats import NO_BREAK
+from texts import card_number, day, md, moment, money, month, t
 from ui.widgets.account import Colour
 from ui.widgets.feedback import act, refused_here
 
@@ -236,7 +235,7 @@ def _about(row: UtilityRow, visitor: Visitor, this_year: int) -> str:
         said.append(t("utilities.for_month", month=month(row.period_on, year=row.period_on.year != this_year)))
     said.append(row.payer_code)
     if row.card_brand is not None:
-        said.append(f"{t(f'brand.{row.card_brand.value}')} ·· {row.card_last_four}".replace(" ", NO_BREAK))
+        said.append(card_number(row.card_brand.value, row.card_last_four or ""))
     if row.decline_reason is not None:
         said.append(t(f"declinereason.{row.decline_reason.value}"))
     return " · ".join(said)
