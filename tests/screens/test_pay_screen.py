@@ -70,6 +70,12 @@ def test_what_is_owed_is_ticked_and_suggested_and_what_may_only_be_seen_is_not_t
     assert "490\u00a0₽" in next(button.label for button in screen.app.button if button.key == "pay_now")
 
 
+def test_a_prepaid_balance_below_zero_is_what_is_missing_and_never_late(home: Home):
+    said = home.open().says
+    assert "баланс ниже нуля, не хватает 490,00\u00a0₽" in said
+    assert "просрочено" not in said
+
+
 def test_opened_for_an_account_it_is_that_account(home: Home):
     screen = home.open(account=str(home.even))
     assert {box.key: box.value for box in screen.app.checkbox}[f"pay_on_{home.even}"] is True

@@ -14,7 +14,7 @@ from queries.home import AccountCard
 from queries.paying import PaymentView
 from rules.payments import check_amount, read_amount, suggested
 from rules.refusals import AmountOutOfRange, ChangedAtTheClick, NothingToPay, PaidJustNow, PaymentUnderWay, Refusal
-from rules.terms import AccountStatus, Right
+from rules.terms import AccountStatus, BillingMode, Right
 from settings import operator
 from texts import as_typed, day, md, money, t
 from ui.widgets.account import account_name, account_title
@@ -159,6 +159,8 @@ def _standing(card: AccountCard, today: date) -> str:
     said = [] if card.is_own else [md(card.holder)]
     if card.due.overdue_kopecks:
         said.append(t("pay.overdue", sum=money(card.due.amount_kopecks)))
+    elif card.due.amount_kopecks and card.mode is BillingMode.PREPAID:
+        said.append(t("pay.below_zero", sum=money(card.due.amount_kopecks)))
     elif card.due.amount_kopecks and card.due.due_on:
         said.append(t("pay.due", sum=money(card.due.amount_kopecks), day=day(card.due.due_on, this_year=today.year)))
     elif wanted(card):
