@@ -19,7 +19,7 @@ from actions.notices import notify
 from db import transaction
 from db.bulk import among
 from models import AutopayRule, AutopayRun, BillingAccount, LedgerAccount, Payment, Region
-from rules.autopay import next_retry_on, next_run_on, period_key
+from rules.autopay import is_period_of, next_retry_on, next_run_on, period_key
 from rules.periods import clamp_day, next_month
 from rules.terms import AutopayResult, AutopayState, AutopayTrigger, DeclineReason, NoticeEvent, PaymentState
 from settings import operator
@@ -232,7 +232,12 @@ def close(db: Session, payment: Payment, *, points: int, now: datetime) -> None:
 
 
 def go_on(rule: AutopayRule, run: AutopayRun, time_zone: str) -> None:
-    """Plan the run after one that is over: the next day of a calendar rule; tomorrow for a threshold, should it be low still."""
+    """Plan the run after one that is over: the next day of a calendar rule; tomorrow for a threshold, should it be low still.
+
+    A rule that was moved to another ground while it ran (`is_period_of`) has been planned by that since: its plan stays.
+    """
+    if not is_period_of(trigger=rule.trigger, period=run.period):
+        return
     rule.due_period, rule.due_attempt, rule.first_failed_on = "", 1, None
     rule.due_at = next_after(rule, run.due_on, time_zone)
 
@@ -245,12 +250,15 @@ def next_after(rule: Timed, due_on: date, time_zone: str) -> datetime:
 def _after_decline(
     db: Session, rule: AutopayRule, run: AutopayRun, reason: DeclineReason | None, now: datetime, time_zone: str
 ) -> date | None:
-    """The day of the next try; None when there is none and the rule is paused. A rule stopped meanwhile stays as it is.
+    """The day of the next try; None when there is none and the rule is paused.
+
+    A rule stopped meanwhile stays as it is. So does one moved to another ground (`is_period_of`): it has been planned by that,
+    and the try of a day would pay a month's sum there, besides the month.
 
     The days are counted from the one on which the first decline became known: after its try the bank may have been away for
     days. What is tried late is tried again on the day after at the earliest.
     """
-    if rule.state is not AutopayState.ACTIVE:
+    if rule.state is not AutopayState.ACTIVE or not is_period_of(trigger=rule.trigger, period=run.period):
         return None
     if _is_paid(db, run):  # a try that had been given up was charged after all
         go_on(rule, run, time_zone)

@@ -1,7 +1,6 @@
 """What simulated years have found, each in a few lines."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -10,36 +9,15 @@ from sqlmodel import select
 from actions import autopaying
 from actions.billing import bill_due
 from db import reading, transaction
-from integrations.gateway import Charge, NoAnswer, Standing
-from integrations.test_bank import Behaviour, TestBank
+from integrations.test_bank import Behaviour
 from models import AutopayRule, AutopayRun, BillingAccount, Payment
 from rules.terms import AutopayAmount, AutopayResult, AutopayTrigger
-from tests.money.test_autopay_runs import Home, runs, the_rule, told
+from tests.money.autopay_home import Closed, Home, runs, the_rule, told
 
 
 @pytest.fixture
 def home(db: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> Home:
     return Home(monkeypatch)
-
-
-class Closed:
-    """The bank; while it is away no call arrives."""
-
-    def __init__(self) -> None:
-        self.bank, self.away = TestBank(), True
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.bank, name)
-
-    def charge(self, charge: Charge) -> Standing:
-        if self.away:
-            raise NoAnswer("the line is down")
-        return self.bank.charge(charge)
-
-    def find(self, key: str, *, since: datetime) -> Standing | None:
-        if self.away:
-            raise NoAnswer("the line is down")
-        return self.bank.find(key, since=since)
 
 
 def tried_on() -> list[tuple[int, str]]:

@@ -1,0 +1,89 @@
+"""A charge waits for the bank, and its rule is changed, stopped or made anew: each period is paid once, as wished last."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from actions import perform
+from actions.autopay import save_autopay_rule
+from integrations.test_bank import Behaviour
+from rules.terms import AutopayAmount, AutopayResult, AutopayState, AutopayTrigger, NoticeEvent
+from tests.money.autopay_home import Home, LosesAnswers, agree, every_run, runs, the_rule, told
+
+DECLINED, SUCCEEDED = AutopayResult.DECLINED, AutopayResult.SUCCEEDED
+
+
+@pytest.fixture
+def home(db: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> Home:
+    return Home(monkeypatch)
+
+
+@pytest.fixture
+def mute(home: Home, monkeypatch: pytest.MonkeyPatch) -> LosesAnswers:
+    """A bank that charges, or declines, and is not heard."""
+    bank = LosesAnswers()
+    monkeypatch.setattr("actions.payments.gateway_called", lambda _name: bank)
+    return bank
+
+
+def saves(home: Home, rule_id: int | None, **more: Any) -> int:
+    """What the form does when a rule is saved; by day, unless it has a threshold."""
+    by_threshold = more.get("threshold_kopecks") is not None
+    return perform(
+        save_autopay_rule,
+        visitor=home.visitor,
+        rule_id=rule_id,
+        account_id=home.account_id,
+        card_id=home.card_id,
+        trigger=AutopayTrigger.THRESHOLD if by_threshold else AutopayTrigger.MONTHLY,
+        amount_kind=AutopayAmount.FIXED,
+        amount_kopecks=more.pop("amount_kopecks", 50_000),
+        consent=True,
+        **more,
+    )
+
+
+# --- moved to another ground ------------------------------------------------------------------------
+def test_a_threshold_rule_made_monthly_while_its_charge_is_declined_pays_on_its_day_only(home: Home, mute: LosesAnswers):
+    rule_id = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, trigger=AutopayTrigger.THRESHOLD)
+    home.works()
+    saves(home, rule_id, day_of_month=10, amount_kopecks=100_000)
+    home.works()
+    mute.broken = False
+    home.live(days=8)
+    assert runs() == [("2026-03-05", 1, DECLINED, "", 50_000), ("2026-03", 1, SUCCEEDED, "", 100_000)]
+    assert [run.ran_at.day for run in every_run()] == [5, 10]
+    assert told() == [(NoticeEvent.AUTOPAY_FAILED, None), (NoticeEvent.AUTOPAY_DONE, None)]
+    assert agree()
+
+
+def test_a_threshold_rule_made_monthly_while_it_pays_begins_with_its_next_day(home: Home, mute: LosesAnswers):
+    """The tenth was over when it was made monthly: what the threshold has paid on the 9th is no reason to run for it."""
+    rule_id = home.rule(trigger=AutopayTrigger.THRESHOLD)
+    home.on(9)
+    home.works()
+    home.on(12)
+    saves(home, rule_id, day_of_month=10, amount_kopecks=100_000)
+    home.works()
+    mute.broken = False
+    home.live(days=8)
+    assert runs() == [("2026-03-09", 1, SUCCEEDED, "", 50_000)]
+    assert the_rule(rule_id).due_at == datetime(2026, 4, 10, 6, tzinfo=UTC)
+
+
+def test_a_monthly_rule_made_one_by_threshold_while_its_charge_is_declined_looks_at_the_balance(home: Home, mute: LosesAnswers):
+    rule_id = home.rule(behaviour=Behaviour.BLOCKED, day_of_month=10)
+    home.on(10)
+    home.works()
+    saves(home, rule_id, threshold_kopecks=30_000)
+    home.moves(60_000)
+    mute.broken = False
+    home.live(days=2)
+    rule = the_rule(rule_id)
+    assert runs() == [("2026-03", 1, DECLINED, "", 50_000)]
+    assert (rule.state, rule.due_at, rule.due_period) == (AutopayState.ACTIVE, None, "")
+    home.moves(-40_000)
+    home.works()
+    assert runs()[1:] == [("2026-03-12", 1, SUCCEEDED, "", 50_000)]
