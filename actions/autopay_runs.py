@@ -97,7 +97,8 @@ def plan(now: datetime) -> int:
     """Plan calendar rules that are not planned yet, a batch of them; returns how many.
 
     A rule runs on its day today, too; and on a day that has passed since it was made or changed, should nobody have been there to
-    plan it. A period that a calendar rule of the account has paid is over, also for a rule made in its place.
+    plan it. A period that a calendar rule of the account has paid is over, also for a rule made in its place. What another rule
+    is paying just now may be declined yet: the account is busy until then, and who takes the rule asks again (`months_paid`).
     """
     with transaction() as db:
         rows = db.execute(
@@ -109,7 +110,7 @@ def plan(now: datetime) -> int:
             .with_for_update(of=AutopayRule, skip_locked=True)
         ).all()
         known = periods_run(db, [rule.id for rule, _ in rows], now)
-        paid = _months_paid(db, {rule.billing_account_id for rule, _ in rows}, now)
+        paid = months_paid(db, {rule.billing_account_id for rule, _ in rows}, now)
         for rule, zone in rows:
             today, changed_on = _day(now, zone), _day(rule.changed_at, zone)
             is_fresh = changed_on > today - PLANNED_WITHIN
@@ -118,7 +119,7 @@ def plan(now: datetime) -> int:
             if due_at is not None:
                 period = period_key(trigger=rule.trigger, on=_day(due_at, zone))
                 had = known.get(rule.id, {}).get(period)
-                is_paid = period in paid.get(rule.billing_account_id, ())
+                is_paid = period in paid.get(rule.billing_account_id, ()) or (had is not None and had.is_paid)
                 if is_paid or (had is not None and not (is_fresh and due_at > rule.changed_at)):
                     due_at = next_due(rule, time_zone=zone, after=next_month(_day(due_at, zone)) - timedelta(days=1))
                 elif had is not None:
@@ -153,13 +154,13 @@ def periods_run(db: Session, rule_ids: Sequence[int], now: datetime) -> dict[int
     return known
 
 
-def _months_paid(db: Session, account_ids: Iterable[int], now: datetime) -> dict[int, set[str]]:
-    """Of each account the months that a calendar rule has paid or is paying, whichever rule it was."""
+def months_paid(db: Session, account_ids: Iterable[int], now: datetime) -> dict[int, set[str]]:
+    """Of each account the months that a calendar rule has paid, whichever rule it was."""
     paid: dict[int, set[str]] = {}
     for account_id, period in db.execute(
         sa.select(col(AutopayRun.billing_account_id), col(AutopayRun.period)).where(
             among(db, col(AutopayRun.billing_account_id), account_ids),
-            col(AutopayRun.result).in_(PAYS),
+            col(AutopayRun.result) == AutopayResult.SUCCEEDED,
             col(AutopayRun.due_on) >= now.date() - timedelta(days=100),
             sa.func.length(col(AutopayRun.period)) == len("2025-03"),
         )

@@ -1,16 +1,16 @@
 """A charge waits for the bank, and its rule is changed, stopped or made anew: each period is paid once, as wished last."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from actions import perform
-from actions.autopay import save_autopay_rule
+from actions.autopay import delete_autopay_rule, save_autopay_rule
 from integrations.test_bank import Behaviour
 from rules.terms import AutopayAmount, AutopayResult, AutopayState, AutopayTrigger, NoticeEvent
-from tests.money.autopay_home import Home, LosesAnswers, agree, every_run, runs, the_rule, told
+from tests.money.autopay_home import Home, LosesAnswers, agree, charged, every_run, runs, the_rule, told
 
 DECLINED, SUCCEEDED = AutopayResult.DECLINED, AutopayResult.SUCCEEDED
 
@@ -87,3 +87,54 @@ def test_a_monthly_rule_made_one_by_threshold_while_its_charge_is_declined_looks
     home.moves(-40_000)
     home.works()
     assert runs()[1:] == [("2026-03-12", 1, SUCCEEDED, "", 50_000)]
+
+
+# --- made anew --------------------------------------------------------------------------------------
+def test_a_rule_made_anew_while_the_old_ones_charge_is_declined_pays_the_month(home: Home, mute: LosesAnswers):
+    old = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
+    home.on(10)
+    home.works()
+    perform(delete_autopay_rule, visitor=home.visitor, rule_id=old)
+    new = saves(home, None, day_of_month=12)
+    home.works()
+    mute.broken = False
+    home.live(days=20)
+    assert [(run.rule_id, run.period, run.result, run.due_on) for run in every_run()] == [
+        (old, "2026-03", DECLINED, date(2026, 3, 10)),
+        (new, "2026-03", SUCCEEDED, date(2026, 3, 12)),
+    ]
+    assert the_rule(new).due_at == datetime(2026, 4, 12, 6, tzinfo=UTC)
+    assert agree()
+
+
+@pytest.mark.parametrize("day", [10, 12])
+def test_a_rule_made_anew_while_the_old_one_pays_waits_for_it_and_leaves_the_month(home: Home, mute: LosesAnswers, day: int):
+    """On its day the old charge has no answer yet: it waits; then the month is paid."""
+    old = home.rule(day_of_month=10)
+    home.on(10)
+    home.works()
+    perform(delete_autopay_rule, visitor=home.visitor, rule_id=old)
+    new = saves(home, None, day_of_month=day)
+    home.live(days=3)
+    assert [run[:3] for run in runs()] == [("2026-03", 1, AutopayResult.PENDING)]
+    mute.broken = False
+    home.live(days=2)
+    assert [run[:3] for run in runs()] == [("2026-03", 1, SUCCEEDED)]
+    assert charged() == 50_000
+    assert the_rule(new).due_at == datetime(2026, 4, day, 6, tzinfo=UTC)
+
+
+def test_a_rule_made_anew_beside_one_that_was_moved_to_a_threshold_pays_the_month_once(home: Home, mute: LosesAnswers):
+    old = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
+    home.on(10)
+    home.works()
+    home.moves(90_000)
+    saves(home, old, threshold_kopecks=30_000)
+    new = saves(home, None, day_of_month=10)
+    home.works()
+    mute.broken = False
+    home.live(days=5)
+    assert [(run.rule_id, run.period, run.result) for run in every_run()] == [
+        (old, "2026-03", DECLINED),
+        (new, "2026-03", SUCCEEDED),
+    ]
