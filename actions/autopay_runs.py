@@ -27,6 +27,12 @@ from settings import operator
 BILLING_DAY = 1
 PAYS = (AutopayResult.SUCCEEDED, AutopayResult.PENDING)
 BATCH = 1000
+NOT_SENT = "not_sent"
+"""Why a run paid nothing whose charge the gateway never heard of."""
+SENT_AGAIN = timedelta(minutes=5)
+"""After so long such a run is taken again: well above the time that a call may be under way (`integrations.gateway.PATIENCE`)."""
+MOST_NOT_SENT = 3
+"""So often in a period; then it is declined like any other, and told: nothing arrives there, and somebody should know."""
 
 
 class Timed(Protocol):
@@ -138,19 +144,20 @@ class Had:
 
 
 def periods_run(db: Session, rule_ids: Sequence[int], now: datetime) -> dict[int, dict[str, Had]]:
-    """Of each rule the periods of the last months that it ran in."""
+    """Of each rule the periods of the last months that it ran in. What was never sent is no run, unless it turned out paid."""
     known: dict[int, dict[str, Had]] = {}
     for rule_id, period, attempt, is_paid in db.execute(
         sa.select(
             col(AutopayRun.rule_id),
             col(AutopayRun.period),
-            sa.func.max(col(AutopayRun.attempt)),
+            sa.func.max(sa.case((col(AutopayRun.attempt) > 0, col(AutopayRun.attempt)), else_=0)),
             sa.func.max(sa.case((col(AutopayRun.result).in_(PAYS), 1), else_=0)),
         )
         .where(among(db, col(AutopayRun.rule_id), rule_ids), col(AutopayRun.due_on) >= now.date() - timedelta(days=100))
         .group_by(col(AutopayRun.rule_id), col(AutopayRun.period))
     ):
-        known.setdefault(rule_id, {})[period] = Had(attempt, bool(is_paid))
+        if attempt or is_paid:
+            known.setdefault(rule_id, {})[period] = Had(attempt, bool(is_paid))
     return known
 
 
@@ -190,7 +197,8 @@ def sweep(now: datetime) -> int:
 def close(db: Session, payment: Payment, *, points: int, now: datetime) -> None:
     """End the run whose payment has just been settled, plan the rule's next one, and tell its person.
 
-    The caller holds the lock of the payment. A payment that was given up and charged after all closes its run again.
+    The caller holds the lock of the payment. A payment that was given up and charged after all closes its run again. One that the
+    gateway never heard of is told to nobody.
     """
     row = db.execute(
         sa.select(AutopayRun, AutopayRule, col(Region.time_zone))
@@ -203,8 +211,12 @@ def close(db: Session, payment: Payment, *, points: int, now: datetime) -> None:
     if row is None:
         return
     run, rule, zone = row
+    if _was_never_sent(payment) and (before := _never_sent(db, run)) < MOST_NOT_SENT:
+        _set_aside(payment, run, rule, place=-before - 1, now=now, time_zone=zone)
+        db.add_all([payment, run, rule])
+        return
     if payment.state is PaymentState.SUCCEEDED:
-        run.result, run.decline_reason = AutopayResult.SUCCEEDED, None
+        run.result, run.reason, run.decline_reason = AutopayResult.SUCCEEDED, "", None
         go_on(rule, run, zone)
         told: dict[str, object] = {"points": points}
         event = NoticeEvent.AUTOPAY_DONE
@@ -276,6 +288,44 @@ def _after_decline(
     rule.due_at, rule.due_period = moment_on(again, time_zone), run.period
     rule.due_attempt, rule.first_failed_on = run.attempt + 1, first
     return again
+
+
+def run_key(rule_id: int, period: str, attempt: int) -> str:
+    """The key of the payment of a run: whatever happens, a run has one."""
+    return f"autopay:{rule_id}:{period}:{attempt}"
+
+
+def _was_never_sent(payment: Payment) -> bool:
+    """Whether a payment ended because the gateway, asked for it when it could no longer be on its way, did not know it."""
+    return payment.decline_reason is DeclineReason.NOT_FINISHED and payment.gateway_ref is None
+
+
+def _never_sent(db: Session, run: AutopayRun) -> int:
+    """How many charges of the run's period were never sent."""
+    same = (col(AutopayRun.rule_id) == run.rule_id, col(AutopayRun.period) == run.period)
+    return db.exec(select(sa.func.count()).where(*same, col(AutopayRun.attempt) < 0)).one()
+
+
+def _set_aside(payment: Payment, run: AutopayRun, rule: AutopayRule, *, place: int, now: datetime, time_zone: str) -> None:
+    """Make room for the same attempt: this run's charge was never sent (the process died before it, or the line was dead).
+
+    No bank has said no, so it is no try: the run is numbered below zero, where no attempt is counted, and its payment's key
+    with it, so that the next run of this attempt, and its payment, are the only ones under their keys. It is taken as any due
+    rule is: who paid by hand meanwhile, or lost the right, is not charged.
+
+    Exactly once: no charge is begun later than REPEAT_FOR after its payment was written, and one that began just then has
+    ended long before SENT_AGAIN is over. Should it have succeeded, it closes this run, still found by its payment, as paid;
+    then the period is over, and the rule is not taken for it again.
+    """
+    attempt = run.attempt
+    run.result, run.reason, run.attempt = AutopayResult.SKIPPED, NOT_SENT, place
+    payment.key = run_key(run.rule_id, run.period, place)
+    if rule.state is AutopayState.ACTIVE and is_period_of(trigger=rule.trigger, period=run.period):
+        rule.due_at, rule.due_period, rule.due_attempt = now + SENT_AGAIN, run.period, attempt
+        if rule.trigger is not AutopayTrigger.THRESHOLD:  # its day may have been moved to a later one
+            rule.due_at = max(rule.due_at, moment_on(planned_on(rule, run.period), time_zone))
+        elif attempt == 1:  # the first of the day on which it is made, be it the next one
+            rule.due_period = ""
 
 
 def _is_paid(db: Session, run: AutopayRun) -> bool:

@@ -262,7 +262,7 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
                 "method": PaymentMethod.AUTOPAY,
                 "state": PaymentState.PENDING,
                 "card_id": each.card_id,
-                "key": f"autopay:{each.rule_id}:{period}:{attempt}",
+                "key": runs.run_key(each.rule_id, period, attempt),
                 "created_at": now,
                 "gateway": settings().payment_gateway,
                 "gateway_key": gateway_key,
