@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from actions.notices import notify
-from db import transaction
+from db import reading, transaction
 from db.bulk import among
-from models import AutopayRule, AutopayRun, BillingAccount, LedgerAccount, Payment, Region
+from models import AutopayRule, AutopayRun, BillingAccount, LedgerAccount, Payment, Region, SavedCard
 from rules.autopay import is_period_of, next_retry_on, next_run_on, period_key
 from rules.periods import clamp_day, next_month
 from rules.terms import AutopayResult, AutopayState, AutopayTrigger, DeclineReason, NoticeEvent, PaymentState
@@ -306,6 +306,37 @@ def _never_sent(db: Session, run: AutopayRun) -> int:
     return db.exec(select(sa.func.count()).where(*same, col(AutopayRun.attempt) < 0)).one()
 
 
+def may_begin(payment_id: int) -> bool:
+    """Whether the charge of a payment that the gateway may not know yet may be begun.
+
+    Not for a rule that was changed, stopped or given another card since the run was written, nor in a period that turned out to
+    be paid.
+    """
+    run, other = AutopayRun, sa.alias(sa.inspect(AutopayRun).local_table)
+    is_paid = (
+        sa.select(sa.literal(1))
+        .where(
+            other.c.rule_id == col(run.rule_id),
+            other.c.period == col(run.period),
+            other.c.result == AutopayResult.SUCCEEDED,
+        )
+        .exists()
+    )
+    with reading() as db:
+        known = db.execute(
+            sa.select(col(AutopayRule.state), col(AutopayRule.changed_at), col(run.ran_at), col(SavedCard.removed_at), is_paid)
+            .select_from(run)
+            .join(AutopayRule, col(AutopayRule.id) == col(run.rule_id))
+            .join(Payment, col(Payment.id) == col(run.payment_id))
+            .join(SavedCard, col(SavedCard.id) == col(Payment.card_id))
+            .where(col(run.payment_id) == payment_id)
+        ).first()
+    if known is None:
+        return True  # not by autopay: its person is at the screen
+    state, changed_at, ran_at, removed_at, paid = known
+    return state is AutopayState.ACTIVE and changed_at <= ran_at and removed_at is None and not paid
+
+
 def _set_aside(payment: Payment, run: AutopayRun, rule: AutopayRule, *, place: int, now: datetime, time_zone: str) -> None:
     """Make room for the same attempt: this run's charge was never sent (the process died before it, or the line was dead).
 
@@ -315,7 +346,7 @@ def _set_aside(payment: Payment, run: AutopayRun, rule: AutopayRule, *, place: i
 
     Exactly once: no charge is begun later than REPEAT_FOR after its payment was written, and one that began just then has
     ended long before SENT_AGAIN is over. Should it have succeeded, it closes this run, still found by its payment, as paid;
-    then the period is over, and the rule is not taken for it again.
+    then the period is over, for a run that is not taken yet as for one that is not sent yet (`may_begin`).
     """
     attempt = run.attempt
     run.result, run.reason, run.attempt = AutopayResult.SKIPPED, NOT_SENT, place

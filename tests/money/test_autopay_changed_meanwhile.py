@@ -1,16 +1,23 @@
 """A charge waits for the bank, and its rule is changed, stopped or made anew: each period is paid once, as wished last."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlmodel import col, select
 
 from actions import perform
-from actions.autopay import delete_autopay_rule, save_autopay_rule
+from actions.autopay import delete_autopay_rule, pause_autopay_rule, save_autopay_rule
+from actions.autopay_runs import plan
+from actions.autopaying import charge, claim
+from actions.cards import remove_card
+from db import reading
 from integrations.test_bank import Behaviour
-from rules.terms import AutopayAmount, AutopayResult, AutopayState, AutopayTrigger, NoticeEvent
+from models import Payment
+from rules.terms import AutopayAmount, AutopayResult, AutopayState, AutopayTrigger, NoticeEvent, PaymentState
 from tests.money.autopay_home import Home, LosesAnswers, agree, charged, every_run, runs, the_rule, told
+from tests.money.bank import saved
 
 DECLINED, SUCCEEDED = AutopayResult.DECLINED, AutopayResult.SUCCEEDED
 
@@ -138,3 +145,87 @@ def test_a_rule_made_anew_beside_one_that_was_moved_to_a_threshold_pays_the_mont
         (old, "2026-03", DECLINED),
         (new, "2026-03", SUCCEEDED),
     ]
+
+
+# --- taken, and not sent yet ----------------------------------------------------------------------------
+def taken(home: Home, **more: Any) -> int:
+    """A rule whose charge is written and not sent yet, a minute ago."""
+    rule_id = home.rule(day_of_month=10, **more)
+    home.on(10)
+    plan(home.now)
+    assert claim("taken", home.now) == 1
+    home.is_now(home.now + timedelta(minutes=1))
+    return rule_id
+
+
+def is_sent(home: Home, *, by_batch: bool) -> None:
+    """Whoever sends it: the work that took it, or who looks after what is pending; for half an hour."""
+    for _ in range(6):
+        if by_batch:
+            charge("taken")
+        home.works()
+        home.is_now(home.now + timedelta(minutes=5))
+
+
+BOTH_WAYS = pytest.mark.parametrize("by_batch", [True, False])
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("stop", [delete_autopay_rule, pause_autopay_rule])
+def test_a_rule_stopped_before_its_charge_was_sent_charges_nothing_and_tells_nothing(home: Home, stop: Any, by_batch: bool):
+    rule_id = taken(home)
+    perform(stop, visitor=home.visitor, rule_id=rule_id)
+    is_sent(home, by_batch=by_batch)
+    home.live(days=2)
+    assert (charged(), told()) == (0, [])
+    assert runs() == [("2026-03", -1, AutopayResult.SKIPPED, "not_sent", 50_000)]
+    assert the_rule(rule_id).due_at is None
+    assert agree()
+
+
+@BOTH_WAYS
+def test_a_card_removed_before_the_charge_was_sent_is_not_charged_and_the_one_in_its_place_is(home: Home, by_batch: bool):
+    other_id = saved(home.anna_id, expires_on=date(2098, 1, 31))
+    taken(home)
+    perform(remove_card, visitor=home.visitor, card_id=home.card_id, move_to_card_id=other_id)
+    is_sent(home, by_batch=by_batch)
+    with reading() as db:
+        payments = db.exec(select(Payment).order_by(col(Payment.id))).all()
+    assert [(each.card_id, each.state) for each in payments] == [
+        (home.card_id, PaymentState.DECLINED),
+        (other_id, PaymentState.SUCCEEDED),
+    ]
+    assert told() == [(NoticeEvent.AUTOPAY_DONE, None)]
+    assert agree()
+
+
+def test_another_sum_before_the_charge_was_sent_is_the_one_that_is_charged(home: Home):
+    rule_id = taken(home)
+    saves(home, rule_id, day_of_month=10, amount_kopecks=70_000)
+    is_sent(home, by_batch=True)
+    home.live(days=2)
+    assert charged() == 70_000
+    assert [run[1:3] for run in runs()] == [(-1, AutopayResult.SKIPPED), (1, SUCCEEDED)]
+
+
+def test_a_day_moved_before_the_charge_was_sent_is_waited_for(home: Home):
+    rule_id = taken(home)
+    saves(home, rule_id, day_of_month=20)
+    is_sent(home, by_batch=True)
+    home.live(days=9)
+    assert charged() == 0
+    home.live(days=2)
+    assert [(run.period, run.result, run.ran_at.day) for run in every_run() if run.attempt > 0] == [("2026-03", SUCCEEDED, 20)]
+
+
+@BOTH_WAYS
+def test_a_charge_that_was_on_its_way_when_its_rule_was_deleted_counts(home: Home, mute: LosesAnswers, by_batch: bool):
+    rule_id = taken(home)
+    charge("taken")
+    perform(delete_autopay_rule, visitor=home.visitor, rule_id=rule_id)
+    is_sent(home, by_batch=by_batch)
+    mute.broken = False
+    is_sent(home, by_batch=by_batch)
+    assert runs() == [("2026-03", 1, SUCCEEDED, "", 50_000)]
+    assert charged() == 50_000
+    assert agree()

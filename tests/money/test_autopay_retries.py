@@ -287,19 +287,24 @@ def test_of_a_threshold_that_was_never_sent_nothing_is_charged_when_the_balance_
     assert [run[:3] for run in runs()[1:]] == [("2026-03-07", 1, AutopayResult.SUCCEEDED)]
 
 
-def test_what_was_never_heard_of_and_was_charged_after_all_is_the_months_only_payment(home: Home):
-    """The gateway tells late."""
+@pytest.mark.parametrize("taken", [False, True])
+def test_what_was_never_heard_of_and_was_charged_after_all_is_the_months_only_payment(home: Home, taken: bool):
+    """The gateway tells late. It is the month's payment, whether the next one is not yet taken or taken and not yet sent."""
     rule_id = home.rule(day_of_month=10)
     home.on(10)
     taken_and_left(home)
     home.works()
     with reading() as db:
         lost = db.exec(select(Payment)).one()
+    if taken:
+        home.is_now(home.now + timedelta(minutes=5))
+        assert claim("again", home.now) == 1
     bank().charge(Charge(lost.gateway_key or "", lost.amount_kopecks, "Late", lost.return_url, token=the_card(home)))
     standing = bank().find(lost.gateway_key or "", since=lost.created_at)
     assert standing is not None
     with transaction() as db:
         settle(db, lost.id, standing)
+    charge("again")
     home.live(days=3)
     assert (charged(), balance(home.account_id)) == (50_000, 50_000)
     paid = [run[:4] for run in runs() if run[2] is AutopayResult.SUCCEEDED]
