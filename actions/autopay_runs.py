@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from actions.notices import notify
-from db import transaction
+from db import reading, transaction
 from db.bulk import among
-from models import AutopayRule, AutopayRun, BillingAccount, LedgerAccount, Payment, Region
-from rules.autopay import next_retry_on, next_run_on, period_key
+from models import AutopayRule, AutopayRun, BillingAccount, LedgerAccount, Payment, Region, SavedCard
+from rules.autopay import is_period_of, next_retry_on, next_run_on, period_key
 from rules.periods import clamp_day, next_month
 from rules.terms import AutopayResult, AutopayState, AutopayTrigger, DeclineReason, NoticeEvent, PaymentState
 from settings import operator
@@ -27,6 +27,12 @@ from settings import operator
 BILLING_DAY = 1
 PAYS = (AutopayResult.SUCCEEDED, AutopayResult.PENDING)
 BATCH = 1000
+NOT_SENT = "not_sent"
+"""Why a run paid nothing whose charge the gateway never heard of."""
+SENT_AGAIN = timedelta(minutes=5)
+"""After so long such a run is taken again: well above the time that a call may be under way (`integrations.gateway.PATIENCE`)."""
+MOST_NOT_SENT = 3
+"""So often in a period; then it is declined like any other, and told: nothing arrives there, and somebody should know."""
 
 
 class Timed(Protocol):
@@ -97,7 +103,8 @@ def plan(now: datetime) -> int:
     """Plan calendar rules that are not planned yet, a batch of them; returns how many.
 
     A rule runs on its day today, too; and on a day that has passed since it was made or changed, should nobody have been there to
-    plan it. A period that a calendar rule of the account has paid is over, also for a rule made in its place.
+    plan it. A period that a calendar rule of the account has paid is over, also for a rule made in its place. What another rule
+    is paying just now may be declined yet: the account is busy until then, and who takes the rule asks again (`months_paid`).
     """
     with transaction() as db:
         rows = db.execute(
@@ -109,7 +116,7 @@ def plan(now: datetime) -> int:
             .with_for_update(of=AutopayRule, skip_locked=True)
         ).all()
         known = periods_run(db, [rule.id for rule, _ in rows], now)
-        paid = _months_paid(db, {rule.billing_account_id for rule, _ in rows}, now)
+        paid = months_paid(db, {rule.billing_account_id for rule, _ in rows}, now)
         for rule, zone in rows:
             today, changed_on = _day(now, zone), _day(rule.changed_at, zone)
             is_fresh = changed_on > today - PLANNED_WITHIN
@@ -118,7 +125,7 @@ def plan(now: datetime) -> int:
             if due_at is not None:
                 period = period_key(trigger=rule.trigger, on=_day(due_at, zone))
                 had = known.get(rule.id, {}).get(period)
-                is_paid = period in paid.get(rule.billing_account_id, ())
+                is_paid = period in paid.get(rule.billing_account_id, ()) or (had is not None and had.is_paid)
                 if is_paid or (had is not None and not (is_fresh and due_at > rule.changed_at)):
                     due_at = next_due(rule, time_zone=zone, after=next_month(_day(due_at, zone)) - timedelta(days=1))
                 elif had is not None:
@@ -137,29 +144,30 @@ class Had:
 
 
 def periods_run(db: Session, rule_ids: Sequence[int], now: datetime) -> dict[int, dict[str, Had]]:
-    """Of each rule the periods of the last months that it ran in."""
+    """Of each rule the periods of the last months that it ran in. What was never sent is no run, unless it turned out paid."""
     known: dict[int, dict[str, Had]] = {}
     for rule_id, period, attempt, is_paid in db.execute(
         sa.select(
             col(AutopayRun.rule_id),
             col(AutopayRun.period),
-            sa.func.max(col(AutopayRun.attempt)),
+            sa.func.max(sa.case((col(AutopayRun.attempt) > 0, col(AutopayRun.attempt)), else_=0)),
             sa.func.max(sa.case((col(AutopayRun.result).in_(PAYS), 1), else_=0)),
         )
         .where(among(db, col(AutopayRun.rule_id), rule_ids), col(AutopayRun.due_on) >= now.date() - timedelta(days=100))
         .group_by(col(AutopayRun.rule_id), col(AutopayRun.period))
     ):
-        known.setdefault(rule_id, {})[period] = Had(attempt, bool(is_paid))
+        if attempt or is_paid:
+            known.setdefault(rule_id, {})[period] = Had(attempt, bool(is_paid))
     return known
 
 
-def _months_paid(db: Session, account_ids: Iterable[int], now: datetime) -> dict[int, set[str]]:
-    """Of each account the months that a calendar rule has paid or is paying, whichever rule it was."""
+def months_paid(db: Session, account_ids: Iterable[int], now: datetime) -> dict[int, set[str]]:
+    """Of each account the months that a calendar rule has paid, whichever rule it was."""
     paid: dict[int, set[str]] = {}
     for account_id, period in db.execute(
         sa.select(col(AutopayRun.billing_account_id), col(AutopayRun.period)).where(
             among(db, col(AutopayRun.billing_account_id), account_ids),
-            col(AutopayRun.result).in_(PAYS),
+            col(AutopayRun.result) == AutopayResult.SUCCEEDED,
             col(AutopayRun.due_on) >= now.date() - timedelta(days=100),
             sa.func.length(col(AutopayRun.period)) == len("2025-03"),
         )
@@ -189,7 +197,8 @@ def sweep(now: datetime) -> int:
 def close(db: Session, payment: Payment, *, points: int, now: datetime) -> None:
     """End the run whose payment has just been settled, plan the rule's next one, and tell its person.
 
-    The caller holds the lock of the payment. A payment that was given up and charged after all closes its run again.
+    The caller holds the lock of the payment. A payment that was given up and charged after all closes its run again. One that the
+    gateway never heard of is told to nobody.
     """
     row = db.execute(
         sa.select(AutopayRun, AutopayRule, col(Region.time_zone))
@@ -202,8 +211,12 @@ def close(db: Session, payment: Payment, *, points: int, now: datetime) -> None:
     if row is None:
         return
     run, rule, zone = row
+    if _was_never_sent(payment) and (before := _never_sent(db, run)) < MOST_NOT_SENT:
+        _set_aside(payment, run, rule, place=-before - 1, now=now, time_zone=zone)
+        db.add_all([payment, run, rule])
+        return
     if payment.state is PaymentState.SUCCEEDED:
-        run.result, run.decline_reason = AutopayResult.SUCCEEDED, None
+        run.result, run.reason, run.decline_reason = AutopayResult.SUCCEEDED, "", None
         go_on(rule, run, zone)
         told: dict[str, object] = {"points": points}
         event = NoticeEvent.AUTOPAY_DONE
@@ -232,7 +245,12 @@ def close(db: Session, payment: Payment, *, points: int, now: datetime) -> None:
 
 
 def go_on(rule: AutopayRule, run: AutopayRun, time_zone: str) -> None:
-    """Plan the run after one that is over: the next day of a calendar rule; tomorrow for a threshold, should it be low still."""
+    """Plan the run after one that is over: the next day of a calendar rule; tomorrow for a threshold, should it be low still.
+
+    A rule that was moved to another ground while it ran (`is_period_of`) has been planned by that since: its plan stays.
+    """
+    if not is_period_of(trigger=rule.trigger, period=run.period):
+        return
     rule.due_period, rule.due_attempt, rule.first_failed_on = "", 1, None
     rule.due_at = next_after(rule, run.due_on, time_zone)
 
@@ -245,12 +263,15 @@ def next_after(rule: Timed, due_on: date, time_zone: str) -> datetime:
 def _after_decline(
     db: Session, rule: AutopayRule, run: AutopayRun, reason: DeclineReason | None, now: datetime, time_zone: str
 ) -> date | None:
-    """The day of the next try; None when there is none and the rule is paused. A rule stopped meanwhile stays as it is.
+    """The day of the next try; None when there is none and the rule is paused.
+
+    A rule stopped meanwhile stays as it is. So does one moved to another ground (`is_period_of`): it has been planned by that,
+    and the try of a day would pay a month's sum there, besides the month.
 
     The days are counted from the one on which the first decline became known: after its try the bank may have been away for
     days. What is tried late is tried again on the day after at the earliest.
     """
-    if rule.state is not AutopayState.ACTIVE:
+    if rule.state is not AutopayState.ACTIVE or not is_period_of(trigger=rule.trigger, period=run.period):
         return None
     if _is_paid(db, run):  # a try that had been given up was charged after all
         go_on(rule, run, time_zone)
@@ -267,6 +288,75 @@ def _after_decline(
     rule.due_at, rule.due_period = moment_on(again, time_zone), run.period
     rule.due_attempt, rule.first_failed_on = run.attempt + 1, first
     return again
+
+
+def run_key(rule_id: int, period: str, attempt: int) -> str:
+    """The key of the payment of a run: whatever happens, a run has one."""
+    return f"autopay:{rule_id}:{period}:{attempt}"
+
+
+def _was_never_sent(payment: Payment) -> bool:
+    """Whether a payment ended because the gateway, asked for it when it could no longer be on its way, did not know it."""
+    return payment.decline_reason is DeclineReason.NOT_FINISHED and payment.gateway_ref is None
+
+
+def _never_sent(db: Session, run: AutopayRun) -> int:
+    """How many charges of the run's period were never sent."""
+    same = (col(AutopayRun.rule_id) == run.rule_id, col(AutopayRun.period) == run.period)
+    return db.exec(select(sa.func.count()).where(*same, col(AutopayRun.attempt) < 0)).one()
+
+
+def may_begin(payment_id: int) -> bool:
+    """Whether the charge of a payment that the gateway may not know yet may be begun.
+
+    Not for a rule that was changed, stopped or given another card since the run was written, nor in a period that turned out to
+    be paid.
+    """
+    run, other = AutopayRun, sa.alias(sa.inspect(AutopayRun).local_table)
+    is_paid = (
+        sa.select(sa.literal(1))
+        .where(
+            other.c.rule_id == col(run.rule_id),
+            other.c.period == col(run.period),
+            other.c.result == AutopayResult.SUCCEEDED,
+        )
+        .exists()
+    )
+    with reading() as db:
+        known = db.execute(
+            sa.select(col(AutopayRule.state), col(AutopayRule.changed_at), col(run.ran_at), col(SavedCard.removed_at), is_paid)
+            .select_from(run)
+            .join(AutopayRule, col(AutopayRule.id) == col(run.rule_id))
+            .join(Payment, col(Payment.id) == col(run.payment_id))
+            .join(SavedCard, col(SavedCard.id) == col(Payment.card_id))
+            .where(col(run.payment_id) == payment_id)
+        ).first()
+    if known is None:
+        return True  # not by autopay: its person is at the screen
+    state, changed_at, ran_at, removed_at, paid = known
+    return state is AutopayState.ACTIVE and changed_at <= ran_at and removed_at is None and not paid
+
+
+def _set_aside(payment: Payment, run: AutopayRun, rule: AutopayRule, *, place: int, now: datetime, time_zone: str) -> None:
+    """Make room for the same attempt: this run's charge was never sent (the process died before it, or the line was dead).
+
+    No bank has said no, so it is no try: the run is numbered below zero, where no attempt is counted, and its payment's key
+    with it, so that the next run of this attempt, and its payment, are the only ones under their keys. It is taken as any due
+    rule is: who paid by hand meanwhile, or lost the right, is not charged.
+
+    Exactly once: no charge is begun later than REPEAT_FOR after its payment was written, and one that began just then has
+    ended long before SENT_AGAIN is over. Should it have succeeded, it closes this run, still found by its payment, as paid;
+    then the period is over, for a run that is not taken yet as for one that is not sent yet (`may_begin`).
+    """
+    attempt = run.attempt
+    run.result, run.reason, run.attempt = AutopayResult.SKIPPED, NOT_SENT, place
+    payment.key = run_key(run.rule_id, run.period, place)
+    if rule.state is AutopayState.ACTIVE and is_period_of(trigger=rule.trigger, period=run.period):
+        rule.due_at, rule.due_period, rule.due_attempt = now + SENT_AGAIN, run.period, attempt
+        if rule.trigger is not AutopayTrigger.THRESHOLD:  # its day may have been moved to a later one
+            rule.due_at = max(rule.due_at, moment_on(planned_on(rule, run.period), time_zone))
+        elif attempt == 1:  # the first of the day on which it is made, be it the next one
+            rule.due_period = ""
 
 
 def _is_paid(db: Session, run: AutopayRun) -> bool:

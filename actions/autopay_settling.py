@@ -2,7 +2,8 @@
 
 A success has much to write: the payment, the transfer, the balance, the points, the run, the rule, the notice and the letter.
 Row by row that is some hundred a second; here it is a few statements for a piece, and no nouns are built of what is only
-read. Whatever is not plain goes the ordinary way: declines, unknown answers, another sum, people whose refunds left points owing.
+read. Whatever is not plain goes the ordinary way: declines, unknown answers, another sum, people whose refunds left points owing,
+rules that run on another ground by now.
 """
 
 from collections import defaultdict
@@ -41,6 +42,7 @@ from models import (
     Region,
     Transfer,
 )
+from rules.autopay import is_period_of
 from rules.bonus import expires_on, points_for_payment
 from rules.notices import default_choice
 from rules.terms import (
@@ -119,6 +121,7 @@ def _settle_successes(db: Session, answers: dict[int, Answer]) -> set[int]:
             and each.state is PaymentState.PENDING
             and (standing.amount_kopecks, standing.key) == (each.amount_kopecks, each.gateway_key)
             and not each.owes_points
+            and is_period_of(trigger=each.trigger, period=each.period)
         ):
             paid.append(each)
             refs[each.payment_id] = standing.ref

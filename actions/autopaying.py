@@ -186,6 +186,8 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
     terms = operator().autopay
     busy = _busy_accounts(db, [each.account_id for each in due])
     known = runs.periods_run(db, [each.rule_id for each in due], now)
+    # Asked after who is busy: what ended in between is seen by one or the other.
+    over = runs.months_paid(db, [each.account_id for each in due if each.trigger is not AutopayTrigger.THRESHOLD], now)
     paid = _paid_this_month(db, [each.rule_id for each in due], now)
     owed = _owed(db, due, now)
     made: list[dict[str, Any]] = []
@@ -205,7 +207,7 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
             put_off[now + LATER, kept].append(each.rule_id)
             continue
         had = known.get(each.rule_id, {}).get(period)
-        if had is not None and (had.is_paid or had.attempt >= attempt):
+        if period in over.get(each.account_id, ()) or (had is not None and (had.is_paid or had.attempt >= attempt)):
             changed.append(_plan(each, runs.next_after(each, on, each.zone)))
             continue
         run: dict[str, Any] = {
@@ -260,7 +262,7 @@ def _take(db: Session, due: Sequence[_Due], batch: str, now: datetime) -> None:
                 "method": PaymentMethod.AUTOPAY,
                 "state": PaymentState.PENDING,
                 "card_id": each.card_id,
-                "key": f"autopay:{each.rule_id}:{period}:{attempt}",
+                "key": runs.run_key(each.rule_id, period, attempt),
                 "created_at": now,
                 "gateway": settings().payment_gateway,
                 "gateway_key": gateway_key,

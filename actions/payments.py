@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
 import clock
+from actions.autopay_runs import may_begin
 from actions.cards import usable
 from actions.performing import action
 from actions.settlement import Answer, Progress, book, names_of, note, settle
@@ -275,13 +276,16 @@ def ask(payment: Waiting, *, token: str | None, language: Language) -> Answer:
     except GatewayRefused as error:
         _log.error("payment %s: refused by the gateway: %s", payment.id, error)
         return Answer(payment.id, now, declined=DeclineReason.GATEWAY_REFUSED, trouble=str(error))
+    if standing is None and may_repeat(created_at=payment.created_at, now=now):
+        return Answer(payment.id, now)  # not begun; what was begun before may still be on its way
     if standing is None:
         return Answer(payment.id, now, declined=DeclineReason.NOT_FINISHED, trouble="never reached the gateway")
     return Answer(payment.id, now, standing=standing)
 
 
 def _standing(gateway: Gateway, payment: Waiting, token: str | None, now: datetime) -> Standing | None:
-    """What the gateway says about a pending payment; None when it never heard of it and it is too late to begin."""
+    """What the gateway says about a pending payment; None when it never heard of it and it is not to be begun: it is too late, or
+    its autopay was stopped or changed meanwhile."""
     if payment.gateway_ref:
         try:
             return gateway.ask(payment.gateway_ref)
@@ -289,7 +293,7 @@ def _standing(gateway: Gateway, payment: Waiting, token: str | None, now: dateti
             # It had told us of this payment itself: what it will not speak of now is unknown, and may have been charged.
             raise NoAnswer(f"refused to say: {error}") from None
     key = payment.gateway_key or ""
-    if not may_repeat(created_at=payment.created_at, now=now):
+    if not may_repeat(created_at=payment.created_at, now=now) or (token is not None and not may_begin(payment.id)):
         return gateway.find(key, since=payment.created_at)
     wish = Charge(
         key=key,

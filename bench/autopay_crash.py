@@ -358,7 +358,8 @@ def _compare(cards: list[Behaviour], found: Found) -> None:
         rules = {rule.id - due_rules.FIRST_ID: rule for rule in db.exec(select(AutopayRule))}
         runs: dict[int, list[AutopayRun]] = {number: [] for number in rules}
         for run in db.exec(select(AutopayRun)):
-            runs[run.rule_id - due_rules.FIRST_ID].append(run)
+            if run.attempt > 0:  # not what died before it was sent, and was sent again
+                runs[run.rule_id - due_rules.FIRST_ID].append(run)
         payments_ = {payment.id: payment for payment in db.exec(select(Payment))}
         moved = Counter(db.exec(select(Transfer.payment_id)))
         letters = Counter(db.exec(select(Message.document).where(col(Message.about) == "autopay_receipt")))

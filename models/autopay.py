@@ -86,6 +86,7 @@ class AutopayRun(Table, table=True):
 
     It is written with its payment before the gateway is asked, PENDING; what the gateway says closes both. `batch` is the
     piece of background work that took it, so that the same piece, begun again after a crash, finds what it took.
+    Attempts count from 1; below zero stands what never reached the gateway, which is no attempt.
     """
 
     __tablename__ = "autopay_run"

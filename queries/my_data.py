@@ -370,7 +370,7 @@ def _money(customer_id: int, held: "sa.Select[int]") -> dict[str, Rows]:
         "autopay_runs": sa.select(
             col(AutopayRun.rule_id).label("rule"),
             col(AutopayRun.period),
-            col(AutopayRun.attempt),
+            sa.case((col(AutopayRun.attempt) > 0, col(AutopayRun.attempt))).label("attempt"),  # none, when nothing was sent
             col(AutopayRun.due_on),
             col(AutopayRun.ran_at),
             col(AutopayRun.result),

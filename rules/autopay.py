@@ -192,6 +192,11 @@ def period_key(*, trigger: AutopayTrigger, on: date) -> str:
     return f"{on:%Y-%m}" if _by_calendar(trigger) else on.isoformat()
 
 
+def is_period_of(*, trigger: AutopayTrigger, period: str) -> bool:
+    """Whether a rule with that trigger runs for periods of this kind: a rule may have been changed since it ran."""
+    return _by_calendar(trigger) == (len(period) == len("2025-03"))
+
+
 def next_retry_on(*, failed_on: date, attempt: int, terms: AutopayTerms) -> date | None:
     """When to try again after a decline; None when the tries are used up and the rule is to be paused.
 

@@ -121,6 +121,26 @@ class LosesAnswers:
         return self.bank.find(key, since=since)
 
 
+class Closed:
+    """The bank; while it is away no call arrives."""
+
+    def __init__(self) -> None:
+        self.bank, self.away = TestBank(), True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.bank, name)
+
+    def charge(self, charge: Charge) -> Standing:
+        if self.away:
+            raise NoAnswer("the line is down")
+        return self.bank.charge(charge)
+
+    def find(self, key: str, *, since: datetime) -> Standing | None:
+        if self.away:
+            raise NoAnswer("the line is down")
+        return self.bank.find(key, since=since)
+
+
 def runs() -> list[tuple[str, int, AutopayResult, str, int]]:
     with reading() as db:
         return [

@@ -9,13 +9,13 @@ from sqlmodel import col, select
 
 from actions import perform
 from actions.autopay import delete_autopay_rule, resume_autopay_rule, save_autopay_rule
+from actions.autopay_runs import plan, sweep
 from actions.autopaying import charge, claim
+from actions.settlement import settle
 from db import reading, transaction
+from integrations.gateway import Charge
 from integrations.test_bank import Behaviour
-from models import (
-    AutopayRule,
-    AutopayRun,
-)
+from models import AutopayRule, AutopayRun, Payment, SavedCard
 from rules.terms import (
     AutopayAmount,
     AutopayResult,
@@ -24,7 +24,7 @@ from rules.terms import (
     DeclineReason,
     NoticeEvent,
 )
-from tests.money.autopay_home import Home, LosesAnswers, agree, balance, charged, every_run, runs, the_rule, told
+from tests.money.autopay_home import Closed, Home, LosesAnswers, agree, balance, charged, every_run, runs, the_rule, told
 from tests.money.bank import bank
 
 
@@ -212,17 +212,127 @@ def test_after_an_outage_of_months_a_try_and_a_later_day_are_not_both_paid(home:
     assert the_rule(rule_id).due_at == datetime(2026, 8, 10, 6, tzinfo=UTC)
 
 
-def test_a_period_is_over_when_a_try_that_was_given_up_turns_out_to_have_been_charged(home: Home):
+def test_a_period_is_over_when_a_try_that_was_given_up_turns_out_to_have_been_charged(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+):
     rule_id = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
     home.on(10)
     home.works()
     home.on(11)
-    claim("second", home.now)
+    bad = LosesAnswers()
+    monkeypatch.setattr("actions.payments.gateway_called", lambda _name: bad)
+    home.works()
     with transaction() as db:  # the first was charged after all
         first = db.exec(select(AutopayRun).where(col(AutopayRun.attempt) == 1)).one()
         first.result, first.decline_reason = AutopayResult.SUCCEEDED, None
         db.add(first)
-    charge("second")
+    bad.broken = False
     home.live(days=8)
     assert [run[1:3] for run in runs()] == [(1, AutopayResult.SUCCEEDED), (2, AutopayResult.DECLINED)]
     assert the_rule(rule_id).due_at == datetime(2026, 4, 10, 6, tzinfo=UTC)
+
+
+# --- what never reached the gateway ---------------------------------------------------------------------
+def closes(monkeypatch: pytest.MonkeyPatch) -> Closed:
+    bank = Closed()
+    monkeypatch.setattr("actions.payments.gateway_called", lambda _name: bank)
+    return bank
+
+
+def taken_and_left(home: Home) -> None:
+    """The process dies when it has taken what is due, and is up again after twenty minutes."""
+    plan(home.now)
+    sweep(home.now)
+    assert claim("left", home.now) == 1
+    home.is_now(home.now + timedelta(minutes=20))
+
+
+def test_a_charge_that_was_never_sent_is_sent_the_same_hour_as_the_same_attempt_and_nobody_is_told(home: Home):
+    rule_id = home.rule(day_of_month=10)
+    home.on(10)
+    taken_and_left(home)
+    home.works()
+    assert (runs(), told(), charged()) == ([("2026-03", -1, AutopayResult.SKIPPED, "not_sent", 50_000)], [], 0)
+    assert the_rule(rule_id).due_at == home.now + timedelta(minutes=5), "what may be on its way is waited for"
+    home.is_now(home.now + timedelta(minutes=5))
+    home.works()
+    assert runs()[1:] == [("2026-03", 1, AutopayResult.SUCCEEDED, "", 50_000)]
+    assert (told(), charged()) == ([(NoticeEvent.AUTOPAY_DONE, None)], 50_000)
+    home.live(days=32)
+    assert [run[:3] for run in runs()[2:]] == [("2026-04", 1, AutopayResult.SUCCEEDED)]
+    assert agree()
+
+
+def test_a_retry_that_was_never_sent_keeps_its_number_and_the_days_of_the_others(home: Home):
+    home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
+    home.on(10)
+    home.works()
+    home.on(11)
+    taken_and_left(home)
+    home.live(days=8)
+    tries = [(run.attempt, run.ran_at.day) for run in every_run() if run.attempt > 0]
+    assert tries == [(1, 10), (2, 11), (3, 13), (4, 15)]
+    assert [run[:3] for run in runs() if run[1] < 0] == [("2026-03", -1, AutopayResult.SKIPPED)]
+    assert len(told()) == 4
+
+
+def test_of_a_threshold_that_was_never_sent_nothing_is_charged_when_the_balance_is_high_again(home: Home):
+    home.rule(trigger=AutopayTrigger.THRESHOLD)
+    taken_and_left(home)
+    home.moves(90_000)
+    home.live(days=2)
+    assert (charged(), told()) == (0, [])
+    home.moves(-90_000)
+    home.works()
+    assert [run[:3] for run in runs()[1:]] == [("2026-03-07", 1, AutopayResult.SUCCEEDED)]
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_what_was_never_heard_of_and_was_charged_after_all_is_the_months_only_payment(home: Home, taken: bool):
+    """The gateway tells late. It is the month's payment, whether the next one is not yet taken or taken and not yet sent."""
+    rule_id = home.rule(day_of_month=10)
+    home.on(10)
+    taken_and_left(home)
+    home.works()
+    with reading() as db:
+        lost = db.exec(select(Payment)).one()
+    if taken:
+        home.is_now(home.now + timedelta(minutes=5))
+        assert claim("again", home.now) == 1
+    bank().charge(Charge(lost.gateway_key or "", lost.amount_kopecks, "Late", lost.return_url, token=the_card(home)))
+    standing = bank().find(lost.gateway_key or "", since=lost.created_at)
+    assert standing is not None
+    with transaction() as db:
+        settle(db, lost.id, standing)
+    charge("again")
+    home.live(days=3)
+    assert (charged(), balance(home.account_id)) == (50_000, 50_000)
+    paid = [run[:4] for run in runs() if run[2] is AutopayResult.SUCCEEDED]
+    assert paid == [("2026-03", -1, AutopayResult.SUCCEEDED, "")]
+    assert told() == [(NoticeEvent.AUTOPAY_DONE, None)]
+    assert the_rule(rule_id).due_at == datetime(2026, 4, 10, 6, tzinfo=UTC)
+    assert agree()
+
+
+def the_card(home: Home) -> str:
+    with reading() as db:
+        return db.get_one(SavedCard, home.card_id).token
+
+
+def test_a_line_that_carries_nothing_for_hours_is_told_as_a_decline_in_the_end(home: Home, monkeypatch: pytest.MonkeyPatch):
+    """Questions are answered, charges do not arrive."""
+    line = closes(monkeypatch)
+    monkeypatch.setattr(line, "find", line.bank.find)
+    home.rule(day_of_month=10)
+    home.on(10)
+    for _ in range(12):
+        home.works()
+        home.is_now(home.now + timedelta(minutes=20))
+    assert [run[1:3] for run in runs()] == [(number, AutopayResult.SKIPPED) for number in (-1, -2, -3)] + [
+        (1, AutopayResult.DECLINED)
+    ]
+    assert told() == [(NoticeEvent.AUTOPAY_FAILED, "2026-03-11")]
+    line.away = False
+    home.live(days=1)
+    assert runs()[-1] == ("2026-03", 2, AutopayResult.SUCCEEDED, "", 50_000)
+    assert agree()

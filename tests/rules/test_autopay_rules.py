@@ -14,6 +14,7 @@ from rules.autopay import (
     amount_to_pay,
     check_draft,
     conflicts,
+    is_period_of,
     next_retry_on,
     next_run_on,
     period_key,
@@ -229,3 +230,11 @@ def test_a_decline_is_retried_after_one_three_and_five_days_and_then_no_more(att
 def test_attempts_count_from_one() -> None:
     with pytest.raises(ValueError):
         next_retry_on(failed_on=date(2025, 1, 1), attempt=0, terms=TERMS)
+
+
+@pytest.mark.parametrize("trigger", AutopayTrigger)
+@pytest.mark.parametrize("other", AutopayTrigger)
+def test_a_period_belongs_to_the_kind_of_rule_that_ran_for_it(trigger: AutopayTrigger, other: AutopayTrigger) -> None:
+    period = period_key(trigger=other, on=date(2025, 3, 14))
+    both_by_calendar = AutopayTrigger.THRESHOLD not in (trigger, other)
+    assert is_period_of(trigger=trigger, period=period) is (trigger is other or both_by_calendar)

@@ -1,7 +1,6 @@
 """What simulated years have found, each in a few lines."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -10,36 +9,15 @@ from sqlmodel import select
 from actions import autopaying
 from actions.billing import bill_due
 from db import reading, transaction
-from integrations.gateway import Charge, NoAnswer, Standing
-from integrations.test_bank import Behaviour, TestBank
+from integrations.test_bank import Behaviour
 from models import AutopayRule, AutopayRun, BillingAccount, Payment
 from rules.terms import AutopayAmount, AutopayResult, AutopayTrigger
-from tests.money.test_autopay_runs import Home, runs, the_rule, told
+from tests.money.autopay_home import Closed, Home, LosesAnswers, runs, the_rule, told
 
 
 @pytest.fixture
 def home(db: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> Home:
     return Home(monkeypatch)
-
-
-class Closed:
-    """The bank; while it is away no call arrives."""
-
-    def __init__(self) -> None:
-        self.bank, self.away = TestBank(), True
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.bank, name)
-
-    def charge(self, charge: Charge) -> Standing:
-        if self.away:
-            raise NoAnswer("the line is down")
-        return self.bank.charge(charge)
-
-    def find(self, key: str, *, since: datetime) -> Standing | None:
-        if self.away:
-            raise NoAnswer("the line is down")
-        return self.bank.find(key, since=since)
 
 
 def tried_on() -> list[tuple[int, str]]:
@@ -49,12 +27,12 @@ def tried_on() -> list[tuple[int, str]]:
 
 def test_the_days_of_the_retries_count_from_when_the_first_decline_became_known(home: Home, monkeypatch: pytest.MonkeyPatch):
     """After days without the bank all tries were overdue at once, and the rule was paused within minutes."""
-    bank = Closed()
+    bank = LosesAnswers()
     monkeypatch.setattr("actions.payments.gateway_called", lambda _name: bank)
     rule_id = home.rule(behaviour=Behaviour.INSUFFICIENT_FUNDS, day_of_month=10)
     home.on(10)
     home.live(days=5)
-    bank.away = False
+    bank.broken = False
     home.live(days=10)
     assert tried_on() == [(1, "03-10"), (2, "03-16"), (3, "03-18"), (4, "03-20")]
     assert [day for _, day in told()] == ["2026-03-16", "2026-03-18", "2026-03-20", None]
@@ -80,8 +58,8 @@ def test_a_month_is_not_lost_by_tries_that_end_in_it(home: Home, monkeypatch: py
     bank.away = False
     home.live(days=30)
     assert [run[:3] for run in runs()] == [
-        ("2026-03", 1, AutopayResult.DECLINED),
-        ("2026-03", 2, AutopayResult.SUCCEEDED),
+        ("2026-03", -1, AutopayResult.SKIPPED),
+        ("2026-03", 1, AutopayResult.SUCCEEDED),
         ("2026-04", 1, AutopayResult.SUCCEEDED),
     ]
 

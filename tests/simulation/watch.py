@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from actions.autopay_runs import NOT_SENT
 from actions.autopaying import LATER
 from db import reading
 from models import (
@@ -227,9 +228,12 @@ class RunsWatch:
             if run.result in PAID:
                 self.paid[run.rule_id, month] += run.amount_kopecks
         else:
-            known.result, known.decline_reason, known.settled_at = run.result, run.decline_reason, run.settled_at
+            known.result, known.reason = run.result, run.reason
+            known.decline_reason, known.settled_at = run.decline_reason, run.settled_at
             if run.result not in PAID:
                 self.paid[run.rule_id, month] -= run.amount_kopecks
+            if run.reason == NOT_SENT:  # no try: the same one is taken again
+                self.series[run.rule_id, run.period].remove(known)
         self.pending.discard(run.id)
         if run.result is AutopayResult.PENDING:
             self.pending.add(run.id)
