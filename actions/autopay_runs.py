@@ -306,11 +306,10 @@ def _never_sent(db: Session, run: AutopayRun) -> int:
     return db.exec(select(sa.func.count()).where(*same, col(AutopayRun.attempt) < 0)).one()
 
 
-def may_begin(payment_id: int) -> bool:
-    """Whether the charge of a payment that the gateway may not know yet may be begun.
+def is_off() -> "sa.ColumnElement[bool]":
+    """Of runs with their rules and cards: whether a charge that was not sent yet is no longer wanted.
 
-    Not for a rule that was changed, stopped or given another card since the run was written, nor in a period that turned out to
-    be paid.
+    The rule was changed, stopped or given another card since the run was written, or the period turned out to be paid.
     """
     run, other = AutopayRun, sa.alias(sa.inspect(AutopayRun).local_table)
     is_paid = (
@@ -322,19 +321,26 @@ def may_begin(payment_id: int) -> bool:
         )
         .exists()
     )
+    return sa.or_(
+        col(AutopayRule.state) != AutopayState.ACTIVE,
+        col(AutopayRule.changed_at) > col(run.ran_at),
+        col(SavedCard.removed_at).is_not(None),
+        is_paid,
+    )
+
+
+def may_begin(payment_id: int) -> bool:
+    """Whether the charge of a payment that the gateway may not know yet may be begun; of other payments than autopay's always."""
     with reading() as db:
-        known = db.execute(
-            sa.select(col(AutopayRule.state), col(AutopayRule.changed_at), col(run.ran_at), col(SavedCard.removed_at), is_paid)
-            .select_from(run)
-            .join(AutopayRule, col(AutopayRule.id) == col(run.rule_id))
-            .join(Payment, col(Payment.id) == col(run.payment_id))
+        off = db.execute(
+            sa.select(is_off())
+            .select_from(AutopayRun)
+            .join(AutopayRule, col(AutopayRule.id) == col(AutopayRun.rule_id))
+            .join(Payment, col(Payment.id) == col(AutopayRun.payment_id))
             .join(SavedCard, col(SavedCard.id) == col(Payment.card_id))
-            .where(col(run.payment_id) == payment_id)
-        ).first()
-    if known is None:
-        return True  # not by autopay: its person is at the screen
-    state, changed_at, ran_at, removed_at, paid = known
-    return state is AutopayState.ACTIVE and changed_at <= ran_at and removed_at is None and not paid
+            .where(col(AutopayRun.payment_id) == payment_id)
+        ).scalar()
+    return not off
 
 
 def _set_aside(payment: Payment, run: AutopayRun, rule: AutopayRule, *, place: int, now: datetime, time_zone: str) -> None:

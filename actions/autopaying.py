@@ -403,7 +403,8 @@ def _tell_skipped(db: Session, each: _Due, run: dict[str, Any], reason: str, *, 
 def charge(batch: str, *, enough: Callable[[], bool] = lambda: False) -> int:
     """Ask the gateway for every payment of a batch that has no answer yet, and settle what it says; returns how many are over.
 
-    When it is `enough`, no more are asked for; `actions.payments.reconcile` comes to those that are left.
+    When it is `enough`, no more are asked for; `actions.payments.reconcile` comes to those that are left, and to those whose
+    rules were stopped or changed since: they are looked for, not begun.
     """
     with reading() as db:
         waiting = db.execute(
@@ -420,9 +421,10 @@ def charge(batch: str, *, enough: Callable[[], bool] = lambda: False) -> int:
                 col(Customer.language),
             )
             .join(AutopayRun, col(AutopayRun.payment_id) == col(Payment.id))
+            .join(AutopayRule, col(AutopayRule.id) == col(AutopayRun.rule_id))
             .join(SavedCard, col(SavedCard.id) == col(Payment.card_id))
             .join(Customer, col(Customer.id) == col(Payment.payer_id))
-            .where(col(AutopayRun.batch) == batch, *_WAITS, col(Payment.state) == PaymentState.PENDING)
+            .where(col(AutopayRun.batch) == batch, *_WAITS, col(Payment.state) == PaymentState.PENDING, ~runs.is_off())
             .order_by(col(Payment.id))
         ).all()
     with closing(answers((Pending(*row) for row in waiting), enough=enough)) as pieces:

@@ -33,7 +33,7 @@ from db import access, reading, transaction
 from integrations.gateway import Charge, Gateway, GatewayRefused, NoAnswer, Standing
 from integrations.gateways import gateway_called
 from models import Customer, Payment, PaymentPart, SavedCard, UtilityPayment
-from rules.payments import check_amount, may_repeat
+from rules.payments import check_amount, may_be_under_way, may_repeat
 from rules.refusals import (
     AccountClosed,
     KeyReused,
@@ -63,6 +63,8 @@ FIRST_LOOK = timedelta(seconds=15)
 FRESH, ASK_FRESH, ASK_LATER = timedelta(minutes=10), timedelta(seconds=10), timedelta(minutes=5)
 """A fresh one is asked about again soon, an older one now and then."""
 BATCH, AT_ONCE = 100, 8
+LOOKED_AT_AGAIN = timedelta(seconds=5)
+"""A charge that is begun so long after it was written down is asked about first: its autopay may have been stopped since."""
 STRANGERS, STRANGERS_WITHIN = 20, 60.0
 """So many references that are not ours are asked about in so many seconds, in one process: anybody can make them up."""
 
@@ -276,8 +278,8 @@ def ask(payment: Waiting, *, token: str | None, language: Language) -> Answer:
     except GatewayRefused as error:
         _log.error("payment %s: refused by the gateway: %s", payment.id, error)
         return Answer(payment.id, now, declined=DeclineReason.GATEWAY_REFUSED, trouble=str(error))
-    if standing is None and may_repeat(created_at=payment.created_at, now=now):
-        return Answer(payment.id, now)  # not begun; what was begun before may still be on its way
+    if standing is None and may_be_under_way(created_at=payment.created_at, now=now):
+        return Answer(payment.id, now)
     if standing is None:
         return Answer(payment.id, now, declined=DeclineReason.NOT_FINISHED, trouble="never reached the gateway")
     return Answer(payment.id, now, standing=standing)
@@ -293,7 +295,9 @@ def _standing(gateway: Gateway, payment: Waiting, token: str | None, now: dateti
             # It had told us of this payment itself: what it will not speak of now is unknown, and may have been charged.
             raise NoAnswer(f"refused to say: {error}") from None
     key = payment.gateway_key or ""
-    if not may_repeat(created_at=payment.created_at, now=now) or (token is not None and not may_begin(payment.id)):
+    age = now - payment.created_at
+    is_stopped = token is not None and age >= LOOKED_AT_AGAIN and not may_begin(payment.id)
+    if is_stopped or not may_repeat(created_at=payment.created_at, now=now):
         return gateway.find(key, since=payment.created_at)
     wish = Charge(
         key=key,

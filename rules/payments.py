@@ -13,6 +13,10 @@ REPEAT_FOR = timedelta(minutes=15)
 Well above the time a request can be under way, well below the day for which gateways remember keys (YooKassa: 24 hours)."""
 
 
+GIVEN_UP_AFTER = REPEAT_FOR + timedelta(minutes=5)
+"""So old is a payment that may be given up when the gateway does not know it: what was sent at the last moment has arrived."""
+
+
 @dataclass(frozen=True, slots=True)
 class PaymentTerms:
     """What one payment may be, in kopecks; `again_minutes`: an equal payment so soon after another is asked about first;
@@ -56,3 +60,8 @@ def suggested(*, due: Due, runway: Runway, balance_kopecks: int) -> int:
 def may_repeat(*, created_at: datetime, now: datetime) -> bool:
     """Whether a request without an answer may still be sent again under its key."""
     return now - created_at < REPEAT_FOR
+
+
+def may_be_under_way(*, created_at: datetime, now: datetime) -> bool:
+    """Whether a request that the gateway does not know may still be on its way there."""
+    return now - created_at < GIVEN_UP_AFTER

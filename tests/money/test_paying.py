@@ -32,7 +32,7 @@ from db.check import faults
 from integrations.gateway import Charge, GatewayRefused, NoAnswer
 from integrations.test_bank import THINKS, Behaviour, TestBank
 from models import Attachment, AuditEntry, BillingAccount, BonusLot, Customer, Message, Payment, SavedCard, Transfer
-from rules.payments import REPEAT_FOR
+from rules.payments import GIVEN_UP_AFTER, REPEAT_FOR
 from rules.refusals import (
     AccountClosed,
     AmountOutOfRange,
@@ -410,6 +410,9 @@ def test_a_payment_that_never_reached_the_bank_is_given_up_once_it_is_old_and_ne
 ):
     payment_id = payer.begin(card_id=saved(payer.person_id))
     later(monkeypatch, REPEAT_FOR + timedelta(seconds=1))
+    assert reconcile(clock.now()) == 0
+    assert row(payment_id).state is PaymentState.PENDING, "a request of the last moment may still be on its way"
+    later(monkeypatch, GIVEN_UP_AFTER - REPEAT_FOR)
     assert reconcile(clock.now()) == 1
     assert row(payment_id).decline_reason is DeclineReason.NOT_FINISHED
     assert bank().charges() == []
