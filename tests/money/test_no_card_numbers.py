@@ -45,7 +45,7 @@ def numbers_in(text: str) -> list[str]:
 def typed_in(text: str, typed: set[str]) -> list[str]:
     """Which of the typed numbers stand there however they are grouped, and which codes as a word of their own."""
     joined = re.sub(r"(?<=[0-9])[ -](?=[0-9])", "", text)
-    return [one for one in typed if re.search(rf"(?<![\d.]){one}(?![\d.])", joined) or (len(one) > 5 and one in joined)]
+    return [one for one in typed if re.search(rf"(?<![\w.-]){one}(?![\w.-])", joined) or (len(one) > 5 and one in joined)]
 
 
 def test_the_scan_finds_what_it_looks_for():
@@ -55,6 +55,7 @@ def test_the_scan_finds_what_it_looks_for():
     assert typed_in(f"cvc={CVC}&", {CVC}) == [CVC]
     assert numbers_in("4242424242424243") == []
     assert typed_in("0.8370 18370", {CVC}) == []
+    assert typed_in(f"Rk{CVC}q-{CVC}_x", {CVC}) == [], "three digits within a random reference are nobody's code"
 
 
 @pytest.fixture

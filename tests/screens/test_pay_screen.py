@@ -82,9 +82,9 @@ def test_opened_for_an_account_it_is_that_account(home: Home):
     assert {box.key: box.value for box in screen.app.checkbox}[f"pay_on_{home.owing}"] is False
 
 
-NO_SUM = (("Введите сумму цифрами", "Enter the sum in digits"), ["абв", "1e5", "49.99.1", "9" * 20])
-NOT_ABOVE_ZERO = (("Сумма должна быть больше нуля", "The sum must be above zero"), ["0", "-100", "0,00"])
-TOO_FINE = (("не больше двух цифр", "No more than two digits"), ["12,345", "100.001", "1,234"])
+NO_SUM = (("Введите сумму цифрами", "Enter the sum in digits"), ["абв", "1e5", "9" * 20])
+NOT_ABOVE_ZERO = (("Сумма должна быть больше нуля", "The sum must be above zero"), ["0", "-100"])
+TOO_FINE = (("не больше двух цифр", "No more than two digits"), ["12,345", "100.001"])
 
 
 @pytest.mark.parametrize(
