@@ -9,7 +9,8 @@ from typing import Any
 from sqlmodel import Session
 
 from models import Notice
-from queries.ahead import autopaid_since, balances, pay_themselves
+from queries.ahead import autopaid_since, pay_themselves
+from queries.dues import balances
 from queries.figures import ACCOUNTING_TIME
 from rules.notices import payer_facts
 from rules.terms import NoticeEvent

@@ -133,36 +133,43 @@ def payers(db: Session, *, account_ids: Collection[int]) -> list[tuple[int, int]
 
 def pay_themselves(db: Session, *, debts: Mapping[int, tuple[int, date]], now: datetime) -> dict[int, date | None]:
     """Of these debts (account → kopecks, the last day to pay) those that one run of an active rule pays in time and in full, each
-    with the day of it; None: as soon as the rule sees the balance.
+    with the day of it; None: as soon as the rule sees the balance. A rule whose card or right is gone pays nothing.
     """
     # In the words of the two partial indexes: none leads to active rules by account.
     threshold: sa.ColumnElement[str] = sa.literal_column("'threshold'")
     found: dict[int, date | None] = {}
     for which in (col(AutopayRule.trigger) != threshold, col(AutopayRule.trigger) == threshold):
         rows = db.execute(
-            sa.select(AutopayRule, col(Region.time_zone), col(BillingAccount.status))
+            sa.select(AutopayRule, col(Region.time_zone), col(BillingAccount.status), col(SavedCard.expires_on))
             .join(BillingAccount, col(BillingAccount.id) == col(AutopayRule.billing_account_id))
             .join(Region, col(Region.code) == col(BillingAccount.region_code))
+            .join(SavedCard, col(SavedCard.id) == col(AutopayRule.card_id))
+            .join(
+                Attachment,
+                sa.and_(
+                    col(Attachment.customer_id) == col(AutopayRule.customer_id),
+                    col(Attachment.billing_account_id) == col(AutopayRule.billing_account_id),
+                ),
+            )
             .where(
-                col(AutopayRule.billing_account_id).in_(debts), col(AutopayRule.state) != sa.literal_column("'deleted'"), which
+                col(AutopayRule.billing_account_id).in_(debts),
+                col(AutopayRule.state) != sa.literal_column("'deleted'"),
+                which,
+                col(SavedCard.removed_at).is_(None),
+                col(Attachment.detached_at).is_(None),
+                col(Attachment.right).in_(PAYERS),
             )
         ).tuples()
-        for rule, zone, status in rows:
+        for rule, zone, status, expires_on in rows:
             debt, until = debts[rule.billing_account_id]
             is_idle = rule.state is not AutopayState.ACTIVE or status is AccountStatus.SUSPENDED
             if is_idle or not pays_off(draft=draft_of(rule), debt_kopecks=debt, terms=operator().autopay):
                 continue
-            on = _runs_on(rule, now.astimezone(ZoneInfo(zone)).date(), zone)
-            if on is None or on <= until:
+            today = now.astimezone(ZoneInfo(zone)).date()
+            on = _runs_on(rule, today, zone)
+            if (on or today) <= min(until, expires_on):
                 found[rule.billing_account_id] = on
     return found
-
-
-def balances(db: Session, *, account_ids: Collection[int]) -> dict[int, int]:
-    """Account → what is on it now, kopecks."""
-    held = sa.select(col(LedgerAccount.billing_account_id), col(LedgerAccount.balance_kopecks))
-    rows = db.execute(held.where(col(LedgerAccount.billing_account_id).in_(account_ids))).tuples()
-    return {account_id: balance for account_id, balance in rows if account_id is not None}
 
 
 def autopaid_since(db: Session, *, account_ids: Collection[int | None], since: datetime) -> dict[int, datetime]:

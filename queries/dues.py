@@ -1,7 +1,7 @@
 """What falls due on many accounts at once, for work that nobody asked for."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -27,12 +27,11 @@ def due_on_accounts(db: Session, *, accounts: Sequence[BillingAccount], now: dat
     newest = select(Bill).join(ranked, ranked.c.id == col(Bill.id)).where(ranked.c.place <= BILLS_LOOKED_AT)
     for bill in db.exec(newest.order_by(col(Bill.month_on))):
         bills[bill.billing_account_id].append(bill)
-    held = sa.select(col(LedgerAccount.billing_account_id), col(LedgerAccount.balance_kopecks))
-    balances = dict(db.execute(held.where(col(LedgerAccount.billing_account_id).in_(ids))).tuples().all())
+    held = balances(db, account_ids=ids)
     today = now.astimezone(ACCOUNTING_TIME).date()
     return {
         account.id: what_is_due(
-            balance_kopecks=balances[account.id],
+            balance_kopecks=held[account.id],
             mode=account.mode,
             bills=[OpenBill(bill.id, bill.number, bill.total_kopecks, bill.due_on) for bill in bills[account.id]],
             today=today,
@@ -40,6 +39,13 @@ def due_on_accounts(db: Session, *, accounts: Sequence[BillingAccount], now: dat
         ).amount_kopecks
         for account in accounts
     }
+
+
+def balances(db: Session, *, account_ids: Collection[int]) -> dict[int, int]:
+    """Account → what is on it now, kopecks."""
+    held = sa.select(col(LedgerAccount.billing_account_id), col(LedgerAccount.balance_kopecks))
+    rows = db.execute(held.where(col(LedgerAccount.billing_account_id).in_(account_ids))).tuples()
+    return {account_id: balance for account_id, balance in rows if account_id is not None}
 
 
 def _charged_since(db: Session, account: BillingAccount, bills: Sequence[Bill]) -> int:

@@ -11,7 +11,7 @@ from actions.billing import bill_due
 from actions.looking_ahead import look_ahead
 from actions.mailings import mail_due, write_monthly
 from db import transaction
-from models import Attachment, AutopayRule, AutopayRun, Bill, BillingAccount, Customer, Notice
+from models import Attachment, AutopayRule, AutopayRun, Bill, BillingAccount, Customer, Notice, SavedCard
 from rules.notices import GATHER
 from rules.terms import (
     AccountStatus,
@@ -23,6 +23,7 @@ from rules.terms import (
     ConsentKind,
     Language,
     NoticeEvent,
+    Right,
 )
 from tests.notices.world import Readers, letters, moscow, notices
 from texts import speaking
@@ -85,6 +86,22 @@ def test_a_bill_that_autopay_will_pay_in_full_and_in_time_is_not_asked_for(
 ):
     with_a_rule(terms)
     assert told_of_the_bill() == said
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        sa.update(SavedCard).values(removed_at=BILLED),
+        sa.update(SavedCard).values(expires_on=date(2026, 11, 30)),
+        sa.update(Attachment).values(right=Right.VIEW),
+    ],
+    ids=["card removed", "card expired", "right lost"],
+)
+def test_nothing_is_promised_of_a_rule_that_can_no_longer_pay(db: sa.Engine, gone: Any):
+    with_a_rule(BY_BILL)
+    with transaction() as session:
+        session.execute(gone)
+    assert told_of_the_bill() == "Оплатите его до 20 декабря."
 
 
 def test_a_bill_that_the_balance_has_covered_is_not_asked_for(db: sa.Engine):
